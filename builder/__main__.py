@@ -1,0 +1,4 @@
+from builder.cli.app import entry
+
+if __name__ == "__main__":
+    entry()

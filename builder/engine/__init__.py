@@ -1,0 +1,1 @@
+"""Docker: the client, GPU access, set-up."""

@@ -1,0 +1,202 @@
+"""The engine.
+
+What changes the engine goes through python-on-whales. What is only asked goes to Docker's client directly:
+python-on-whales leaves out some of what the engine answers (CDI folders) and takes a quarter of a second to
+import, which a question need not pay.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builder.engine.images import Image
+from builder.errors import MachineError
+from builder.process import Completed, Runner
+
+if TYPE_CHECKING:
+    from python_on_whales import DockerClient
+
+_ASK = 30.0
+"""Seconds for a question to the engine."""
+
+
+@dataclass(frozen=True)
+class EngineInfo:
+    """What an engine says of itself.
+
+    Attributes:
+        version: server version.
+        storage: storage driver, such as `overlay2`.
+        containerd_store: whether images are kept in containerd's store.
+        cdi_directories: where CDI specifications are read; empty where CDI is off.
+        runtimes: names of OCI runtimes, such as `runc`, `nvidia`.
+        cores: CPU cores.
+        memory: bytes.
+        root: its data folder.
+    """
+
+    version: str
+    storage: str
+    containerd_store: bool
+    cdi_directories: tuple[str, ...]
+    runtimes: tuple[str, ...]
+    cores: int
+    memory: int
+    root: str
+
+
+class Engine:
+    """A Docker engine.
+
+    Args:
+        runner: runs the client.
+        host: engine to talk to, such as `unix:///run/docker.sock`; None takes what the client is set to.
+    """
+
+    def __init__(self, runner: Runner, host: str | None = None) -> None:
+        self._runner = runner
+        self._host = host
+        self.command: tuple[str, ...] = ("docker", *(("--host", host) if host else ()))
+
+    @cached_property
+    def whales(self) -> DockerClient:
+        """The engine through python-on-whales; each command it runs is recorded like ours."""
+        from python_on_whales import DockerClient
+
+        self._runner.record_commands_of("python_on_whales")
+        return DockerClient(host=self._host)
+
+    def ask(self, *args: str, timeout: float | None = _ASK, stdin: bytes | None = None) -> Completed:
+        """Run one client command and say which; a failure of the command is the caller's to judge.
+
+        Raises:
+            MachineError: no client, no engine, or no rights on its socket.
+        """
+        done = self._runner.run([*self.command, *args], timeout=timeout, stdin=stdin)
+        if done.returncode:
+            _raise_if_unreachable(done.stderr)
+        return done
+
+    def info(self) -> EngineInfo:
+        """What the engine says of itself.
+
+        Raises:
+            MachineError: it does not answer.
+        """
+        done = self.ask("info", "--format", "{{json .}}")
+        facts: dict[str, Any] = json.loads(done.stdout or "{}")
+        if not facts.get("ServerVersion"):
+            raise _silent("; ".join(facts.get("ServerErrors") or [done.stderr.strip()]))
+        status = dict(facts.get("DriverStatus") or [])
+        return EngineInfo(
+            version=facts["ServerVersion"],
+            storage=facts["Driver"],
+            containerd_store=str(status.get("driver-type", "")).startswith("io.containerd.snapshotter"),
+            cdi_directories=tuple(facts.get("CDISpecDirs") or ()),
+            runtimes=tuple(sorted(facts.get("Runtimes") or {})),
+            cores=facts["NCPU"],
+            memory=facts["MemTotal"],
+            root=facts["DockerRootDir"],
+        )
+
+    def buildx_version(self) -> str | None:
+        """Version of the buildx plugin, such as `0.13.1`; None where there is none."""
+        done = self.ask("buildx", "version")
+        words = done.stdout.split()
+        return words[1].lstrip("v").split("+")[0] if not done.returncode and len(words) > 1 else None
+
+    def image(self, reference: str) -> Image | None:
+        """The image under a name or ID; None where the engine has none."""
+        images = self._inspect([reference])
+        return images[0] if images else None
+
+    def images_with(self, labels: Mapping[str, str]) -> list[Image]:
+        """Images that carry all these labels, newest first."""
+        filters = [word for name, value in labels.items() for word in ("--filter", f"label={name}={value}")]
+        done = self.ask("image", "ls", "--no-trunc", "--quiet", *filters)
+        ids = list(dict.fromkeys(done.stdout.split()))
+        return self._inspect(ids) if ids else []
+
+    def tag(self, image: str, reference: str) -> None:
+        """Point a name at an image.
+
+        Raises:
+            MachineError: the engine refused.
+        """
+        with _refusals("tag an image"):
+            self.whales.image.tag(image, reference)
+
+    def remove_image(self, reference: str) -> None:
+        """Remove a name, and the image with its last one; one that is not there is no error.
+
+        Raises:
+            MachineError: the engine refused.
+        """
+        if self.image(reference):
+            with _refusals("remove an image"):
+                self.whales.image.remove(reference)
+
+    def import_rootfs(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
+        """Make an image of a root file system in a tar archive.
+
+        Args:
+            changes: Dockerfile instructions for its configuration.
+
+        Raises:
+            MachineError: the engine refused.
+        """
+        with _refusals("import a root file system"):
+            self.whales.image.import_(archive, tag=reference, changes=list(changes))
+
+    def _inspect(self, references: Sequence[str]) -> list[Image]:
+        done = self.ask("image", "inspect", *references)
+        return [_image(facts) for facts in json.loads(done.stdout or "[]")]
+
+
+@contextmanager
+def _refusals(action: str) -> Iterator[None]:
+    from python_on_whales import DockerException
+
+    try:
+        yield
+    except DockerException as error:
+        words = (error.stderr or "").strip()
+        _raise_if_unreachable(words)
+        cause = words.splitlines()[-1] if words else f"exit status {error.return_code}"
+        raise MachineError(f"The engine did not {action}: {cause}", "See `builder doctor`.") from error
+
+
+def _image(facts: dict[str, Any]) -> Image:
+    config = facts.get("Config") or {}
+    return Image(
+        id=facts["Id"],
+        references=tuple(facts.get("RepoTags") or ()),
+        repo_digests=tuple(facts.get("RepoDigests") or ()),
+        size=facts["Size"],
+        labels=config.get("Labels") or {},
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        environment=tuple(config.get("Env") or ()),
+        user=config.get("User") or "",
+        architecture=facts.get("Architecture") or "",
+    )
+
+
+def _raise_if_unreachable(stderr: str) -> None:
+    lowered = stderr.lower()
+    if "permission denied" in lowered and "docker" in lowered and "sock" in lowered:
+        raise MachineError(
+            "This user may not use the Docker engine's socket.",
+            "Join the group with `sudo usermod -aG docker $USER` and log in again, or run as root.",
+        )
+    if "cannot connect to the docker daemon" in lowered or "is the docker daemon running" in lowered:
+        raise _silent(stderr.strip().splitlines()[0])
+
+
+def _silent(detail: str) -> MachineError:
+    return MachineError(f"No Docker engine answers: {detail}", "Run `builder setup`, which installs or starts one.")

@@ -1,0 +1,79 @@
+"""What can go wrong, by class; each class carries the exit code of the process.
+
+The codes are a contract with scripts: 2 usage and configuration, 3 the machine, 4 the source, 5 the build,
+10 and up the gates (one number each), 20 a gate that could not judge, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from pathlib import Path
+
+
+class ExitCode(IntEnum):
+    """Exit status of the process."""
+
+    DONE = 0
+    UNEXPECTED = 1
+    USAGE = 2
+    MACHINE = 3
+    SOURCE = 4
+    BUILD = 5
+    VERSION = 10
+    UNJUDGED = 20
+    INTERRUPTED = 130
+
+
+class BuilderError(Exception):
+    """A failure that a person can act on.
+
+    Args:
+        cause: one sentence, what is wrong, with the name of the thing.
+        remedy: one sentence, what to do about it.
+        excerpt: lines of foreign output that show the cause, most telling first.
+        log: file with the whole output, if there is one.
+    """
+
+    exit_code = ExitCode.UNEXPECTED
+
+    def __init__(self, cause: str, remedy: str, *, excerpt: tuple[str, ...] = (), log: Path | None = None) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.remedy = remedy
+        self.excerpt = excerpt
+        self.log = log
+
+
+class UsageError(BuilderError):
+    """The command line or the configuration asks for something that does not exist or does not fit together."""
+
+    exit_code = ExitCode.USAGE
+
+
+class MachineError(BuilderError):
+    """This machine lacks something: an engine, rights, disk, a GPU, a program."""
+
+    exit_code = ExitCode.MACHINE
+
+
+class SourceError(BuilderError):
+    """The upstream source could not be had, or is not what it should be."""
+
+    exit_code = ExitCode.SOURCE
+
+
+class BuildError(BuilderError):
+    """The source does not configure, compile or make an image that holds what was planned."""
+
+    exit_code = ExitCode.BUILD
+
+
+class InterruptedBySignal(BaseException):
+    """The process was asked to end by a signal other than SIGINT.
+
+    Not an Exception: nothing but clean-up and the entry point may catch it.
+    """
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum

@@ -1,0 +1,1 @@
+"""Base images, the build and what it left."""

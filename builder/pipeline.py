@@ -1,0 +1,1 @@
+"""The chain, as one readable function over stages."""

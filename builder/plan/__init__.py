@@ -1,0 +1,1 @@
+"""What a tree offers, what is wanted of it, and what came of it."""

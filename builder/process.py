@@ -1,0 +1,225 @@
+"""The one way to run another program.
+
+Commands are lists, never shell strings. Each is recorded as one line that can be pasted into a shell, so
+that whatever was done can be repeated by hand. Output is bytes that need not be UTF-8. A command runs in a
+process group of its own, which is ended as a whole when time is up or the caller is interrupted.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import selectors
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+from builder.errors import MachineError
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_GRACE = 10.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """What a finished command left behind; output decoded with replacement characters."""
+
+    args: tuple[str, ...]
+    returncode: int
+    stdout: str
+    stderr: str
+    seconds: float
+
+
+class CommandTimeout(MachineError):
+    """A command did not end within its time limit and was ended."""
+
+
+def without_credentials(text: str) -> str:
+    """The text with the user part of every URL left out."""
+    return _CREDENTIALS.sub("", text)
+
+
+def as_shell_line(args: Sequence[str]) -> str:
+    """The command as one line for a shell, without the credentials that a URL may hold."""
+    return without_credentials(shlex.join(args))
+
+
+class Runner:
+    """Runs commands and records each of them.
+
+    Args:
+        record: file that gets one line per command; None records nothing.
+        say: called with each line as it is recorded.
+    """
+
+    def __init__(self, record: Path | None = None, say: Callable[[str], None] | None = None) -> None:
+        self._record = record
+        self._say = say
+
+    def run(
+        self,
+        args: Sequence[str],
+        *,
+        timeout: float | None = None,
+        stdin: bytes | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Completed:
+        """Run to the end and collect the output.
+
+        Args:
+            timeout: seconds.
+            env: added to the environment of this process.
+
+        Raises:
+            MachineError: the program is not installed.
+            CommandTimeout: it did not end in time; its process group is gone.
+        """
+        started = monotonic()
+        process = self._start(args, stdin=stdin is not None, env=env, cwd=cwd)
+        try:
+            out, err = process.communicate(stdin, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            _end_group(process)
+            raise _timed_out(args, timeout) from None
+        except BaseException:
+            _end_group(process)
+            raise
+        return Completed(
+            tuple(args),
+            process.returncode,
+            out.decode(errors="replace"),
+            err.decode(errors="replace"),
+            monotonic() - started,
+        )
+
+    def stream(
+        self,
+        args: Sequence[str],
+        on_stdout: Callable[[bytes], None],
+        on_stderr: Callable[[bytes], None],
+        *,
+        on_idle: Callable[[], None] | None = None,
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> int:
+        """Run to the end, handing over output as it comes, in chunks of no particular shape.
+
+        Args:
+            on_idle: called a few times a second, output or not.
+            timeout: seconds.
+
+        Returns:
+            The exit status; negative for a signal.
+
+        Raises:
+            MachineError: the program is not installed.
+            CommandTimeout: it did not end in time; its process group is gone.
+        """
+        process = self._start(args, stdin=False, env=env, cwd=cwd)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        deadline = None if timeout is None else monotonic() + timeout
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(process.stdout, selectors.EVENT_READ, on_stdout)
+                selector.register(process.stderr, selectors.EVENT_READ, on_stderr)
+                while selector.get_map():
+                    for key, _ in selector.select(0.2):
+                        chunk = os.read(key.fd, 1 << 16)
+                        if chunk:
+                            key.data(chunk)
+                        else:
+                            selector.unregister(key.fileobj)
+                    if on_idle:
+                        on_idle()
+                    if deadline is not None and monotonic() > deadline:
+                        raise _timed_out(args, timeout)
+            return process.wait()
+        finally:
+            if process.poll() is None:
+                _end_group(process)
+            process.stdout.close()
+            process.stderr.close()
+
+    def record_commands_of(self, library: str) -> None:
+        """Record also the commands that a library runs by itself and logs as `Running command: ...`."""
+        logger = logging.getLogger(library)
+        logger.addHandler(_CommandHandler(self._note))
+        logger.setLevel(logging.DEBUG)
+        logger.propagate = False
+
+    def _note(self, line: str) -> None:
+        if self._say:
+            self._say(f"$ {line}")
+        if self._record:
+            with self._record.open("a", encoding="utf-8") as record:
+                record.write(line + "\n")
+
+    def _start(
+        self, args: Sequence[str], *, stdin: bool, env: Mapping[str, str] | None, cwd: Path | None
+    ) -> subprocess.Popen[bytes]:
+        self._note(as_shell_line(args))
+        try:
+            return subprocess.Popen(
+                list(args),
+                stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env=None if env is None else {**os.environ, **env},
+                cwd=cwd,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            if cwd is not None and not cwd.exists():
+                raise MachineError(f"The folder {cwd} is not there.", "Make it, or name another.") from error
+            raise MachineError(f"The program `{args[0]}` is not installed.", "Run `builder setup`.") from error
+        except PermissionError as error:
+            raise MachineError(f"The program `{args[0]}` may not be executed.", "Check its permissions.") from error
+
+
+class _CommandHandler(logging.Handler):
+    def __init__(self, note: Callable[[str], None]) -> None:
+        super().__init__(logging.DEBUG)
+        self._notes = note
+
+    def emit(self, record: logging.LogRecord) -> None:
+        _, found, command = record.getMessage().partition("Running command: ")
+        if found:
+            self._notes(without_credentials(command))
+
+
+def _timed_out(args: Sequence[str], timeout: float | None) -> CommandTimeout:
+    return CommandTimeout(
+        f"`{as_shell_line(args)[:200]}` did not end within {timeout:g} s and was stopped.",
+        "Run it by hand to see what it waits for.",
+    )
+
+
+def _end_group(process: subprocess.Popen[bytes]) -> None:
+    _signal_group(process, signal.SIGTERM)
+    try:
+        process.wait(_GRACE)
+    except subprocess.TimeoutExpired:
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+    streams: tuple[IO[bytes] | None, ...] = (process.stdin, process.stdout, process.stderr)
+    for stream in streams:
+        if stream:
+            with suppress(OSError):
+                stream.close()
+
+
+def _signal_group(process: subprocess.Popen[bytes], signum: int) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signum)

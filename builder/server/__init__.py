@@ -1,0 +1,1 @@
+"""What llama-server says and how to run it."""

@@ -1,0 +1,25 @@
+"""The tree that is built."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from builder.upstream.revision import Revision
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """An upstream tree on disk, ready to be a build context.
+
+    It holds no `.git` and no `.dockerignore`: a build must see all of it and nothing of a repository around it.
+
+    Attributes:
+        path: its top folder; not written to.
+        revision: the upstream commit it is.
+        digest: SHA-256 over names, modes and contents, `sha256:...`.
+    """
+
+    path: Path
+    revision: Revision
+    digest: str

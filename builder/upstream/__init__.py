@@ -1,0 +1,1 @@
+"""Where llama.cpp trees come from."""
