@@ -60,6 +60,7 @@ class Bases(_Section):
     provider: Provider = Field("auto", description="auto, nvidia, bootstrap or custom")
     devel: str = Field("", description="custom: image with compilers, cmake, ninja and the CUDA toolkit")
     runtime: str = Field("", description="custom: image with the C library and curl")
+    as_of: str = Field("", description="any text; another one makes the bases anew")
 
 
 class Image(_Section):
@@ -191,13 +192,11 @@ def _parse(file: Path) -> dict[str, Any]:
 
 
 def _from_text(key: str, text: str) -> object:
-    section, name = key.split(".", 1)
-    annotation = _sections()[section].model_fields[name.replace("-", "_")].annotation
-    if key != "build.architectures" and annotation not in (str, int) and annotation != Provider:
-        if key == "build.features":
-            return [part.strip() for part in text.split(",") if part.strip()]
-        pairs = (part.partition("=") for part in text.split(",") if part.strip())
-        return {name.strip(): value.strip() for name, _, value in pairs}
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if key == "build.features":
+        return parts
+    if key == "build.definitions":
+        return {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in parts)}
     return text
 
 

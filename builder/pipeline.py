@@ -1,1 +1,166 @@
-"""The chain, as one readable function over stages."""
+"""The chain, as readable functions over stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+from builder.config import Settings
+from builder.console import Reporter
+from builder.engine.client import Engine
+from builder.engine.gpu import compute_capabilities
+from builder.engine.images import Image
+from builder.gates.stamp import judge_built
+from builder.gates.verdict import Outcome, Verdict
+from builder.gates.version import Minimum
+from builder.image.bases import BaseRequest, Choice, Workshop, choose, ensure
+from builder.image.build import build, find_built, name_image
+from builder.image.buildx import Buildx
+from builder.image.recipe import SERVER_RECIPE, recipe_digest
+from builder.image.toolchain import probe
+from builder.paths import Paths
+from builder.plan.make import make_plan
+from builder.plan.plan import BuildPlan, Variant
+from builder.process import Runner
+from builder.server.probe import Prober
+from builder.server.subject import ImageSubject
+from builder.source.prepare import prepare
+from builder.source.tree import SourceTree
+
+_VERSION_LIMIT = 60.0
+"""Seconds for a new image to print its version."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What a person asks for beyond the configuration.
+
+    Attributes:
+        variant: None takes CUDA where there is a GPU and the CPU elsewhere.
+        ref: None where none was asked for on the command line or in a file; the origin's own default then holds.
+        build_number: for origins that do not know it.
+    """
+
+    settings: Settings
+    variant: Variant | None
+    ref: str | None
+    build_number: int | None
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the stages work with."""
+
+    engine: Engine
+    runner: Runner
+    reporter: Reporter
+    paths: Paths
+    logs: Path
+
+    @property
+    def workshop(self) -> Workshop:
+        """For what makes images."""
+        buildx = Buildx(self.engine, self.runner, self.reporter, self.logs)
+        return Workshop(self.engine, buildx, self.runner, self.reporter, self.paths)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A plan with what it needs to be carried out."""
+
+    tree: SourceTree
+    choice: Choice
+    plan: BuildPlan
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a build ended with.
+
+    Attributes:
+        found: whether the image was already there for the same inputs.
+        references: immutable tag and candidate; empty where the version gate failed.
+        seconds: time taken by all stages.
+    """
+
+    plan: BuildPlan
+    image: Image
+    found: bool
+    references: tuple[str, ...]
+    verdict: Verdict
+    seconds: float
+
+
+def make_build_plan(wish: Wish, tools: Tools) -> Planned:
+    """From upstream to a plan; compiles nothing.
+
+    Raises:
+        BuilderError: of the stage that failed.
+    """
+    settings = wish.settings
+    variant = wish.variant or _fitting_variant(tools)
+    tree = prepare(
+        settings.upstream.origin,
+        wish.ref,
+        repository=settings.upstream.repository,
+        fallback=settings.upstream.fallback,
+        build_number=wish.build_number,
+        paths=tools.paths,
+        runner=tools.runner,
+        reporter=tools.reporter,
+    )
+    request = BaseRequest(variant, settings.build.cuda, settings.bases.as_of)
+    choice = choose(settings.bases, request, tools.workshop)
+    tools.reporter.notice(f"Bases: {choice.bases.provider} ({choice.reason}).")
+    if choice.bases.provider == "custom" and variant is Variant.CUDA:
+        settings = _with_cuda_of(choice, settings, tools)
+    capabilities = compute_capabilities(tools.runner) if variant is Variant.CUDA else ()
+    recipe = recipe_digest(SERVER_RECIPE)
+    plan = make_plan(tree, settings, variant, choice.bases, recipe, capabilities=capabilities)
+    return Planned(tree, choice, plan)
+
+
+def build_image(wish: Wish, tools: Tools) -> Result:
+    """From upstream to a tagged image whose version is what was planned.
+
+    Raises:
+        BuilderError: of the stage that failed.
+    """
+    started = monotonic()
+    minimum = Minimum.parse(wish.settings.version.minimum)
+    planned = make_build_plan(wish, tools)
+    plan = planned.plan
+    image = found = find_built(tools.engine, plan)
+    if image is None:
+        ensure(planned.choice, tools.workshop)
+        with tools.reporter.step(f"Building {plan.tag}"):
+            image = build(plan, planned.tree, tools.workshop, jobs=wish.settings.build.jobs)
+    verdict = _version_verdict(image, plan, minimum, tools)
+    references: tuple[str, ...] = ()
+    if verdict.outcome is not Outcome.FAIL:
+        references = name_image(tools.engine, image, wish.settings.image.repository, plan)
+    return Result(plan, image, found is not None, references, verdict, monotonic() - started)
+
+
+def _version_verdict(image: Image, plan: BuildPlan, minimum: Minimum, tools: Tools) -> Verdict:
+    prober = Prober(tools.runner, tools.engine, run_id=tools.logs.name, timeout=_VERSION_LIMIT)
+    answer = prober.ask(ImageSubject(image.id))
+    return judge_built(plan.tag, answer, plan.stamp, minimum)
+
+
+def _fitting_variant(tools: Tools) -> Variant:
+    capabilities = compute_capabilities(tools.runner)
+    if capabilities:
+        tools.reporter.notice(f"Variant: CUDA (GPUs of compute capability {', '.join(capabilities)} are here).")
+        return Variant.CUDA
+    tools.reporter.notice("Variant: CPU (no NVIDIA GPU is here; --cuda builds for one elsewhere).")
+    return Variant.CPU
+
+
+def _with_cuda_of(choice: Choice, settings: Settings, tools: Tools) -> Settings:
+    cuda = probe(tools.engine, choice.bases.devel, tools.paths.bases).cuda
+    if cuda is None or cuda == settings.build.cuda:
+        return settings
+    tools.reporter.notice(f"CUDA: {cuda}, which is what {choice.bases.devel} has.")
+    return settings.model_copy(update={"build": settings.build.model_copy(update={"cuda": cuda})})

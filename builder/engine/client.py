@@ -8,6 +8,7 @@ import, which a question need not pay.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,8 +23,17 @@ from builder.process import Completed, Runner
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
+_DEFAULT_ENDPOINTS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
 _ASK = 30.0
 """Seconds for a question to the engine."""
+
+
+class EngineSilent(MachineError):
+    """No engine answers."""
+
+
+class EngineForbidden(MachineError):
+    """An engine is there, and this user may not use it."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,24 @@ class Engine:
         self._runner.record_commands_of("python_on_whales")
         return DockerClient(host=self._host)
 
+    @cached_property
+    def endpoint(self) -> str:
+        """Where the engine is, such as `unix:///var/run/docker.sock`."""
+        if host := self._host or os.environ.get("DOCKER_HOST"):
+            return host
+        done = self._runner.run([*self.command, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
+        return done.stdout.strip() or _DEFAULT_ENDPOINTS[0]
+
+    @property
+    def is_default(self) -> bool:
+        """Whether this is the one engine that a machine's service manager runs."""
+        return self.endpoint in _DEFAULT_ENDPOINTS
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the engine listens on this machine only, so that its folders are this machine's."""
+        return self.endpoint.startswith("unix://")
+
     def ask(self, *args: str, timeout: float | None = _ASK, stdin: bytes | None = None) -> Completed:
         """Run one client command and say which; a failure of the command is the caller's to judge.
 
@@ -92,7 +120,9 @@ class Engine:
         done = self.ask("info", "--format", "{{json .}}")
         facts: dict[str, Any] = json.loads(done.stdout or "{}")
         if not facts.get("ServerVersion"):
-            raise _silent("; ".join(facts.get("ServerErrors") or [done.stderr.strip()]))
+            words = "; ".join(facts.get("ServerErrors") or [done.stderr.strip()])
+            _raise_if_unreachable(words)
+            raise _silent(words)
         status = dict(facts.get("DriverStatus") or [])
         return EngineInfo(
             version=facts["ServerVersion"],
@@ -142,6 +172,14 @@ class Engine:
             with _refusals("remove an image"):
                 self.whales.image.remove(reference)
 
+    def pull(self, reference: str, *, timeout: float) -> Completed:
+        """Pull an image; whether that worked is the caller's to judge.
+
+        Args:
+            timeout: seconds.
+        """
+        return self.ask("image", "pull", "--quiet", reference, timeout=timeout)
+
     def import_rootfs(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
         """Make an image of a root file system in a tar archive.
 
@@ -190,7 +228,7 @@ def _image(facts: dict[str, Any]) -> Image:
 def _raise_if_unreachable(stderr: str) -> None:
     lowered = stderr.lower()
     if "permission denied" in lowered and "docker" in lowered and "sock" in lowered:
-        raise MachineError(
+        raise EngineForbidden(
             "This user may not use the Docker engine's socket.",
             "Join the group with `sudo usermod -aG docker $USER` and log in again, or run as root.",
         )
@@ -198,5 +236,5 @@ def _raise_if_unreachable(stderr: str) -> None:
         raise _silent(stderr.strip().splitlines()[0])
 
 
-def _silent(detail: str) -> MachineError:
-    return MachineError(f"No Docker engine answers: {detail}", "Run `builder setup`, which installs or starts one.")
+def _silent(detail: str) -> EngineSilent:
+    return EngineSilent(f"No Docker engine answers: {detail}", "Run `builder setup`, which installs or starts one.")

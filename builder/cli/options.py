@@ -1,0 +1,80 @@
+"""Options that `plan` and `build` share, and what becomes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from builder.errors import ExitCode
+
+if TYPE_CHECKING:
+    from builder.cli.session import Session
+    from builder.gates.verdict import Verdict
+    from builder.pipeline import Tools, Wish
+
+Cuda = Annotated[
+    bool | None, typer.Option("--cuda/--cpu", help="For NVIDIA GPUs, or for the CPU alone; else by what is here.")
+]
+Origin = Annotated[
+    str | None,
+    typer.Option(help="auto, a git URL or path, a directory, a source archive, or pypi:llama-cpp-python[==VERSION]."),
+]
+Ref = Annotated[str | None, typer.Option(help="latest, a tag such as b10991, a branch or a commit.")]
+BuildNumber = Annotated[int | None, typer.Option(min=2, help="For an origin that does not know its number.")]
+Arch = Annotated[
+    str | None, typer.Option(help="GPU architectures such as 86,89; auto: the GPUs here; default: a list.")
+]
+CudaRelease = Annotated[str | None, typer.Option(help="CUDA release such as 13.0.")]
+Bases = Annotated[str | None, typer.Option(help="Base images: auto, nvidia, bootstrap or custom.")]
+Devel = Annotated[str | None, typer.Option(help="Image to compile in, for --bases custom.")]
+Runtime = Annotated[str | None, typer.Option(help="Image to run on, for --bases custom.")]
+
+
+def flags(
+    origin: str | None,
+    ref: str | None,
+    arch: str | None,
+    cuda_release: str | None,
+    bases: str | None,
+    devel: str | None,
+    runtime: str | None,
+) -> Mapping[str, object]:
+    """The options by configuration key; None was not given."""
+    return {
+        "upstream.origin": origin,
+        "upstream.ref": ref,
+        "build.architectures": arch,
+        "build.cuda": cuda_release,
+        "bases.provider": bases,
+        "bases.devel": devel,
+        "bases.runtime": runtime,
+    }
+
+
+def wish(session: Session, cuda: bool | None, build_number: int | None) -> Wish:
+    """What is asked of the pipeline."""
+    from builder.pipeline import Wish
+    from builder.plan.plan import Variant
+
+    variant = None if cuda is None else Variant.CUDA if cuda else Variant.CPU
+    chosen = session.config.sources["upstream.ref"] != "default"
+    settings = session.config.settings
+    return Wish(settings, variant, settings.upstream.ref if chosen else None, build_number)
+
+
+def tools(session: Session) -> Tools:
+    """What the pipeline works with."""
+    from builder.engine.client import Engine
+    from builder.pipeline import Tools
+
+    return Tools(Engine(session.runner), session.runner, session.reporter, session.paths, session.logs)
+
+
+def exit_code(verdict: Verdict) -> ExitCode:
+    """What the version gate's verdict means for the process."""
+    from builder.gates.verdict import Outcome
+
+    codes = {Outcome.PASS: ExitCode.DONE, Outcome.FAIL: ExitCode.VERSION, Outcome.UNJUDGED: ExitCode.UNJUDGED}
+    return codes[verdict.outcome]

@@ -1,0 +1,243 @@
+"""One `docker buildx build`: started, shown, logged, ended, explained.
+
+python-on-whales is not used for this: it keeps the whole log, cannot be cancelled and fails on output that is
+not UTF-8.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import IO, Any
+
+from builder.console import Reporter, spell_duration
+from builder.engine.client import Engine
+from builder.errors import BuilderError, BuildError, MachineError
+from builder.image.progress import LogLine, Position, ProgressReader
+from builder.process import Runner
+
+_PLAIN_INTERVAL = 30.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build left.
+
+    Attributes:
+        image_id: ID in the engine's store; empty where only files were exported.
+        metadata: what buildx wrote about the result.
+        log: whole output of all steps.
+        seconds: time taken.
+    """
+
+    image_id: str
+    metadata: Mapping[str, Any]
+    log: Path
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Buildx:
+    """Docker's build command on one engine.
+
+    Attributes:
+        logs: folder that gets one log per build.
+    """
+
+    engine: Engine
+    runner: Runner
+    reporter: Reporter
+    logs: Path
+
+    def build(
+        self,
+        *,
+        dockerfile: Path,
+        context: Path,
+        title: str,
+        contexts: Mapping[str, Path] | None = None,
+        arguments: Mapping[str, str] | None = None,
+        labels: Mapping[str, str] | None = None,
+        target: str | None = None,
+        tag: str | None = None,
+        export: Path | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Built:
+        """Build one target.
+
+        Args:
+            title: what is built, for people.
+            contexts: further contexts by name.
+            arguments: build arguments.
+            tag: name for the image.
+            environment: added to the client's, such as SOURCE_DATE_EPOCH.
+            export: folder that gets the result's files instead of the engine an image.
+
+        Raises:
+            BuildError: a step failed; the first lines of its output that tell why are the excerpt.
+            MachineError: disk full, no engine.
+        """
+        log = self.logs / f"{'-'.join(title.lower().replace('/', ' ').replace(':', ' ').split())[:60]}.log"
+        started = monotonic()
+        with tempfile.TemporaryDirectory(prefix="buildx-") as scratch:
+            facts, iid = Path(scratch) / "metadata.json", Path(scratch) / "iid"
+            command = [*self.engine.command, "buildx", "build", "--progress=rawjson", "--provenance=false"]
+            command += ["--sbom=false", "--metadata-file", str(facts), "--file", str(dockerfile)]
+            command += _flags("--build-context", {name: str(path) for name, path in (contexts or {}).items()})
+            command += _flags("--build-arg", arguments or {})
+            command += _flags("--label", labels or {})
+            command += ["--target", target] if target else []
+            command += ["--tag", tag] if tag else []
+            command += [f"--output=type=local,dest={export}"] if export else ["--load", "--iidfile", str(iid)]
+            command.append(str(context))
+            reader = ProgressReader()
+            with log.open("wb") as sink, self._display(title, reader) as show:
+                status = self._stream(command, reader, sink, show, environment or {})
+            if status:
+                raise _explain(title, status, reader, log)
+            metadata = json.loads(facts.read_text()) if facts.exists() else {}
+            image_id = iid.read_text().strip() if iid.exists() else ""
+        return Built(image_id, metadata, log, monotonic() - started)
+
+    def _stream(
+        self,
+        command: Sequence[str],
+        reader: ProgressReader,
+        sink: IO[bytes],
+        show: Display,
+        environment: Mapping[str, str],
+    ) -> int:
+        def take(lines: Iterator[LogLine]) -> None:
+            for line in lines:
+                sink.write(f"{line.text}\n".encode())
+
+        def keep(chunk: bytes) -> None:
+            sink.write(chunk)
+
+        status = self.runner.stream(
+            command,
+            on_stdout=keep,
+            on_stderr=lambda chunk: take(reader.feed(chunk)),
+            on_idle=lambda: show.update(reader.position),
+            env=environment,
+        )
+        take(reader.finish())
+        return status
+
+    @contextmanager
+    def _display(self, title: str, reader: ProgressReader) -> Iterator[Display]:
+        display: Display = (
+            LiveDisplay(self.reporter, title) if self.reporter.live else PlainDisplay(self.reporter, title)
+        )
+        try:
+            yield display
+        finally:
+            display.close(reader.position)
+
+
+class Display:
+    """Shows where a build stands."""
+
+    def update(self, position: Position) -> None:
+        """Show a position; called a few times a second."""
+
+    def close(self, position: Position) -> None:
+        """The build has ended at this position."""
+
+
+class LiveDisplay(Display):
+    """A bar on a terminal: step, `[n/m]`, time taken, time left."""
+
+    def __init__(self, reporter: Reporter, title: str) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._title = title
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[count]}", markup=False),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=reporter.err,
+            transient=True,
+            speed_estimate_period=600,
+        )
+        self._task = self._progress.add_task(title, total=None, count="")
+        self._progress.start()
+
+    def update(self, position: Position) -> None:
+        """Move the bar."""
+        if position.total:
+            count = f"[{position.done}/{position.total}]"
+            self._progress.update(self._task, completed=position.done, total=position.total, count=count)
+        elif position.step:
+            self._progress.update(self._task, count=_short(position.step))
+
+    def close(self, position: Position) -> None:
+        """Take the bar away."""
+        self.update(position)
+        self._progress.stop()
+
+
+class PlainDisplay(Display):
+    """A line now and then where nothing can be rewritten."""
+
+    def __init__(self, reporter: Reporter, title: str) -> None:
+        self._reporter = reporter
+        self._title = title
+        self._started = monotonic()
+        self._next = 0.0
+        self._step = ""
+
+    def update(self, position: Position) -> None:
+        """A line for each new step, and every half minute while one is counted."""
+        now = monotonic()
+        if position.step != self._step:
+            self._step = position.step
+            self._reporter.detail(f"{self._title}: {_short(position.step)}")
+        if position.total and now >= self._next:
+            self._next = now + _PLAIN_INTERVAL
+            self._reporter.notice(f"{self._title}: [{position.done}/{position.total}]{self._left(position, now)}")
+
+    def _left(self, position: Position, now: float) -> str:
+        taken = now - self._started
+        if position.done < 1 or taken < _PLAIN_INTERVAL / 2:
+            return ""
+        return f", about {spell_duration(taken * (position.total - position.done) / position.done)} left"
+
+
+def _short(step: str) -> str:
+    return step if len(step) <= 32 else step[:31] + "…"  # noqa: PLR2004
+
+
+def _flags(flag: str, values: Mapping[str, str]) -> list[str]:
+    return [word for name, value in values.items() for word in (flag, f"{name}={value}")]
+
+
+def _explain(title: str, status: int, reader: ProgressReader, log: Path) -> BuilderError:
+    excerpt = reader.errors.lines or tuple(reader.failures) or tuple(reader.last)
+    text = "\n".join((*reader.errors.lines, *reader.failures, *reader.last))
+    if "No space left on device" in text or "no space left on device" in text:
+        return MachineError(
+            "The disk is full.", "Free space with `docker builder prune` and build again.", excerpt=excerpt[:3], log=log
+        )
+    if "Killed" in text and "signal" in text.lower():
+        return BuildError(
+            f"{title}: a compiler was killed, most likely for lack of memory.",
+            "Compile fewer files at once: `--jobs 1`, or build.jobs in builder.toml.",
+            excerpt=excerpt,
+            log=log,
+        )
+    return BuildError(
+        f"{title} failed (exit status {status}).",
+        "The first error lines are above, all is in the log.",
+        excerpt=excerpt,
+        log=log,
+    )

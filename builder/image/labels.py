@@ -1,0 +1,81 @@
+"""What an image says of itself: labels outside, the build record inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from builder import __version__
+from builder.engine.images import Image
+from builder.errors import BuildError
+from builder.plan.evidence import Proof
+from builder.plan.plan import BuildPlan
+
+OWN = "local.builder."
+"""Prefix of our own keys; `org.opencontainers.image.` is for the standard facts."""
+PLAN = f"{OWN}plan"
+RECORD = "/opt/llama.cpp/build.json"
+"""The build record's place in the image."""
+_STANDARD = "org.opencontainers.image."
+_INHERITABLE = ("authors", "documentation", "ref.name", "url", "vendor")
+"""Standard keys that a base image may set and that would be wrong about ours."""
+
+
+def labels(plan: BuildPlan, created: datetime) -> Mapping[str, str]:
+    """Every label of the image; an empty value overrides what a base image may say."""
+    revision = plan.revision
+    standard = {
+        "title": "llama-server",
+        "description": f"llama.cpp's server {revision.name}, {plan.variant.value}",
+        "created": created.isoformat(),
+        "source": revision.origin,
+        "revision": revision.commit or "unknown",
+        "version": revision.name,
+        "licenses": "MIT",
+        "base.name": plan.bases.runtime,
+        "base.digest": plan.bases.runtime_id,
+        **dict.fromkeys(_INHERITABLE, ""),
+    }
+    own = {
+        "version": __version__,
+        "plan": plan.digest,
+        "tree": plan.tree,
+        "recipe": plan.recipe,
+        "variant": plan.variant.value,
+        "build-number": str(revision.build_number or "unknown"),
+        "commit": revision.commit or "unknown",
+        "release": revision.release or "unknown",
+        "cuda": plan.cuda or "none",
+        "architectures": ",".join(plan.architectures) or "none",
+        "features": ",".join(feature.name for feature in plan.features) or "none",
+    }
+    return {
+        **{f"{_STANDARD}{name}": value for name, value in standard.items()},
+        **{f"{OWN}{name}": value for name, value in own.items()},
+    }
+
+
+def check_labels(image: Image, wanted: Mapping[str, str]) -> None:
+    """Compare what the image carries with what was asked.
+
+    Raises:
+        BuildError: a label is missing, wrong, or inherited from a base image.
+    """
+    wrong = [name for name, value in wanted.items() if image.labels.get(name, "") != value]
+    foreign = [name for name in image.labels if name.startswith((_STANDARD, OWN)) and name not in wanted]
+    if wrong or foreign:
+        raise BuildError(
+            f"The image's labels are not what was planned: {', '.join((*wrong, *foreign))}.",
+            "Check what the runtime base image sets (`docker image inspect`).",
+        )
+
+
+def record(plan: BuildPlan, proofs: Sequence[Proof], toolchain: Mapping[str, object]) -> Mapping[str, object]:
+    """The build record: the plan, what proves it, what compiled it."""
+    return {
+        "schema_version": 1,
+        "builder": __version__,
+        "plan": plan.document(),
+        "proofs": [{"subject": proof.subject, "shown": proof.shown} for proof in proofs],
+        "toolchain": toolchain,
+    }
