@@ -23,9 +23,8 @@ from typing import IO
 
 from builder.errors import MachineError
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
 _GRACE = 10.0
-"""Seconds between SIGTERM and SIGKILL."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +58,15 @@ class Runner:
     Args:
         record: file that gets one line per command; None records nothing.
         say: called with each line as it is recorded.
+        grace: seconds between SIGTERM and SIGKILL for a command that has to go.
     """
 
-    def __init__(self, record: Path | None = None, say: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self, record: Path | None = None, say: Callable[[str], None] | None = None, *, grace: float = _GRACE
+    ) -> None:
         self._record = record
         self._say = say
+        self._grace = grace
 
     def run(
         self,
@@ -89,10 +92,10 @@ class Runner:
         try:
             out, err = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
-            _end_group(process)
+            self._end_group(process)
             raise _timed_out(args, timeout) from None
         except BaseException:
-            _end_group(process)
+            self._end_group(process)
             raise
         return Completed(
             tuple(args),
@@ -109,6 +112,7 @@ class Runner:
         on_stderr: Callable[[bytes], None],
         *,
         on_idle: Callable[[], None] | None = None,
+        on_abort: Callable[[], None] | None = None,
         timeout: float | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
@@ -117,6 +121,8 @@ class Runner:
 
         Args:
             on_idle: called a few times a second, output or not.
+            on_abort: ends what the command started outside its process group, such as a container; called before
+                the group is ended because time is up or the caller is interrupted.
             timeout: seconds.
 
         Returns:
@@ -145,12 +151,46 @@ class Runner:
                         on_idle()
                     if deadline is not None and monotonic() > deadline:
                         raise _timed_out(args, timeout)
-            return process.wait()
+            return process.wait(None if deadline is None else max(0.1, deadline - monotonic()))
+        except subprocess.TimeoutExpired:
+            raise _timed_out(args, timeout) from None
         finally:
             if process.poll() is None:
-                _end_group(process)
+                self._abort(process, on_abort)
             process.stdout.close()
             process.stderr.close()
+
+    def detach(
+        self, args: Sequence[str], log: Path, *, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Start a program that outlives this one, in a session of its own.
+
+        Args:
+            log: file to which its output is appended.
+            env: added to the environment of this process.
+
+        Raises:
+            MachineError: the program is not installed.
+        """
+        with log.open("ab") as output:
+            return self._start(args, stdin=False, env=env, cwd=None, output=output)
+
+    def _abort(self, process: subprocess.Popen[bytes], on_abort: Callable[[], None] | None) -> None:
+        try:
+            if on_abort:
+                # Nobody reads any more, and an engine ends no container whose output waits for its reader.
+                _close_streams(process)
+                on_abort()
+        finally:
+            self._end_group(process)
+
+    def _end_group(self, process: subprocess.Popen[bytes]) -> None:
+        _signal_group(process, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(self._grace)
+        _signal_group(process, signal.SIGKILL)
+        process.wait()
+        _close_streams(process)
 
     def record_commands_of(self, library: str) -> None:
         """Record also the commands that a library runs by itself and logs as `Running command: ...`."""
@@ -167,15 +207,21 @@ class Runner:
                 record.write(line + "\n")
 
     def _start(
-        self, args: Sequence[str], *, stdin: bool, env: Mapping[str, str] | None, cwd: Path | None
+        self,
+        args: Sequence[str],
+        *,
+        stdin: bool,
+        env: Mapping[str, str] | None,
+        cwd: Path | None,
+        output: IO[bytes] | None = None,
     ) -> subprocess.Popen[bytes]:
         self._note(as_shell_line(args))
         try:
             return subprocess.Popen(
                 list(args),
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
+                stdout=output or subprocess.PIPE,
+                stderr=output or subprocess.PIPE,
                 env=None if env is None else {**os.environ, **env},
                 cwd=cwd,
                 start_new_session=True,
@@ -206,13 +252,7 @@ def _timed_out(args: Sequence[str], timeout: float | None) -> CommandTimeout:
     )
 
 
-def _end_group(process: subprocess.Popen[bytes]) -> None:
-    _signal_group(process, signal.SIGTERM)
-    try:
-        process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        _signal_group(process, signal.SIGKILL)
-        process.wait()
+def _close_streams(process: subprocess.Popen[bytes]) -> None:
     streams: tuple[IO[bytes] | None, ...] = (process.stdin, process.stdout, process.stderr)
     for stream in streams:
         if stream:

@@ -1,7 +1,98 @@
+"""`builder plan`: what a build would do, and what in the tree says so."""
+
 from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from builder.cli import options
+from builder.cli.session import Session
 
-def command(context: typer.Context) -> None:
-    """To be written."""
+if TYPE_CHECKING:
+    from rich.console import Group
+    from rich.table import Table
+
+    from builder.plan.plan import BuildPlan, PlannedFeature
+
+
+def command(
+    context: typer.Context,
+    cuda: options.Cuda = None,
+    origin: options.Origin = None,
+    ref: options.Ref = None,
+    build_number: options.BuildNumber = None,
+    arch: options.Arch = None,
+    feature: Annotated[
+        list[str] | None, typer.Option(help="What a CUDA image must have; may be given several times.")
+    ] = None,
+    cuda_release: options.CudaRelease = None,
+    bases: options.Bases = None,
+    devel: options.Devel = None,
+    runtime: options.Runtime = None,
+    json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
+) -> None:
+    """Show what a build would do; compile nothing."""
+    from builder.pipeline import make_build_plan
+
+    flags = options.flags(origin, ref, arch, cuda_release, bases, devel, runtime)
+    session = Session.of(context, {**flags, "build.features": feature or None})
+    plan = make_build_plan(options.wish(session, cuda, build_number), options.tools(session)).plan
+    if json:
+        session.reporter.show_json({"schema_version": 1, **plan.document()})
+    else:
+        session.reporter.show(render(plan))
+
+
+def render(plan: BuildPlan) -> Group:
+    """A plan for people, in 80 columns."""
+    from rich.console import Group
+
+    return Group(_inputs(plan), *(_feature(feature) for feature in plan.features), _definitions(plan))
+
+
+def _inputs(plan: BuildPlan) -> Table:
+    number = "unknown, stamped as 0" if plan.stamp.build_number is None else str(plan.stamp.build_number)
+    by = plan.stamp.defaults_file or "CMake definitions"
+    return _pairs(
+        ("revision", f"{plan.revision.name} ({plan.revision.origin})"),
+        ("tree", plan.tree),
+        ("variant", f"CUDA {plan.cuda}" if plan.cuda else "CPU"),
+        *([("architectures", ", ".join(plan.architectures))] if plan.architectures else []),
+        ("bases", plan.bases.provider),
+        ("  devel", plan.bases.devel),
+        ("  runtime", plan.bases.runtime),
+        ("targets", ", ".join(plan.targets)),
+        ("stamp", f"build number {number}, commit {plan.stamp.commit}, by {by}"),
+        ("digest", plan.digest),
+        ("tag", plan.tag),
+    )
+
+
+def _feature(feature: PlannedFeature) -> Table:
+    asked = ", ".join(definition.argument for definition in feature.definitions) or "without being asked"
+    return _pairs(
+        ("", ""),
+        ("feature", feature.name),
+        ("  given by", f"{feature.provision}: {asked}"),
+        ("  the tree", feature.evidence),
+        ("  proof", feature.proof),
+    )
+
+
+def _definitions(plan: BuildPlan) -> Table:
+    titles = ("definitions", *[""] * len(plan.definitions))
+    rows = zip(titles, (definition.argument for definition in plan.definitions), strict=False)
+    return _pairs(("", ""), *rows)
+
+
+def _pairs(*rows: tuple[str, str]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False, width=80)
+    table.add_column(style="dim", no_wrap=True, width=13)
+    table.add_column(overflow="fold", ratio=1)
+    for title, text in rows:
+        table.add_row(title, Text(text))
+    return table

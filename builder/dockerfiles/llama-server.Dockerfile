@@ -1,9 +1,16 @@
 # llama-server from a source tree, for CPU and CUDA alike. Nothing is installed and nothing is fetched: what
 # the build needs is in DEVEL, what the server needs besides its own libraries is in RUNTIME.
 #
-# Contexts: the main one holds steps/; `source` is the tree; `plan` holds what the plan says, one file each.
+# Contexts: the main one holds steps/; SOURCE names the one that is the tree; `plan` holds what the plan says, one
+# file each; `record` holds the build record.
+#
+# Each tree has a context name of its own: BuildKit takes a file for unchanged when its size and time are those it
+# last saw under that name, and all our trees have the same times.
 ARG DEVEL
 ARG RUNTIME
+ARG SOURCE
+
+FROM ${SOURCE} AS source
 
 FROM ${RUNTIME} AS runtime
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,6 +88,8 @@ class Engine:
         """Where the engine is, such as `unix:///var/run/docker.sock`."""
         if host := self._host or os.environ.get("DOCKER_HOST"):
             return host
+        if shutil.which(self.command[0]) is None:
+            return _DEFAULT_ENDPOINTS[0]
         done = self._runner.run([*self.command, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
         return done.stdout.strip() or _DEFAULT_ENDPOINTS[0]
 

@@ -50,7 +50,7 @@ def build(plan: BuildPlan, tree: SourceTree, workshop: Workshop, *, jobs: int) -
     created = _created(plan)
     wanted = labels(plan, created)
     with tempfile.TemporaryDirectory(prefix="plan-") as scratch:
-        contexts = {"source": tree.path, "plan": _plan_context(plan, tree, Path(scratch) / "plan")}
+        contexts = {_source_name(plan): tree.path, "plan": _plan_context(plan, tree, Path(scratch) / "plan")}
         job = _Job(plan.revision.name, workshop.buildx, _arguments(plan, toolchain, jobs), contexts)
         proofs = judge(plan, *_configure(job))
         record_folder = _record_context(plan, proofs, toolchain, Path(scratch) / "record")
@@ -158,6 +158,7 @@ def _fetch_log(job: _Job) -> Path:
 def _arguments(plan: BuildPlan, toolchain: Toolchain, jobs: int) -> Mapping[str, str]:
     return {
         "DEVEL": plan.bases.devel,
+        "SOURCE": _source_name(plan),
         "RUNTIME": plan.bases.runtime,
         "COMPILE_CACHE": toolchain.cache_name(plan.architectures),
         "COMPILE_LOG": f"builder-log-{plan.digest.removeprefix('sha256:')[:16]}",
@@ -165,6 +166,10 @@ def _arguments(plan: BuildPlan, toolchain: Toolchain, jobs: int) -> Mapping[str,
         "EPOCH": str(int(_FILE_TIME.timestamp())),
         "GPUS": "all" if plan.variant is Variant.CUDA else "void",
     }
+
+
+def _source_name(plan: BuildPlan) -> str:
+    return f"tree-{plan.tree.removeprefix('sha256:')[:16]}"
 
 
 def _plan_context(plan: BuildPlan, tree: SourceTree, folder: Path) -> Path:

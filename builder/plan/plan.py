@@ -46,6 +46,21 @@ class Definition:
 
 
 @dataclass(frozen=True)
+class Traces:
+    """What the compiler's commands show where a feature is really given.
+
+    Attributes:
+        sources: endings of paths; for each, at least one such file is compiled.
+        macros: defined for every CUDA source.
+        without: macros that no CUDA source is given.
+    """
+
+    sources: tuple[str, ...] = ()
+    macros: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class PlannedFeature:
     """How one feature is had from this tree.
 
@@ -55,6 +70,7 @@ class PlannedFeature:
         definitions: what asks for it.
         evidence: what in the tree says so: file, line and text.
         proof: sentence, what will show after configuring that it was given.
+        traces: the same for the judge, as far as it is in the compiler's commands.
     """
 
     name: str
@@ -62,6 +78,7 @@ class PlannedFeature:
     definitions: tuple[Definition, ...]
     evidence: str
     proof: str
+    traces: Traces = Traces()
 
 
 @dataclass(frozen=True)

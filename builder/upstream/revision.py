@@ -16,7 +16,8 @@ class Revision:
     Attributes:
         commit: hexadecimal object name, whole or abbreviated (7 characters at least); None where nobody knows it.
         build_number: `git rev-list --count` of the commit on the full history, what `bNNNN` tags carry; None: unknown.
-        release: version without the `v` where the commit is a tagged release, such as `0.5.0`.
+        release: version without the `v`: `0.5.0` where a `vX.Y.Z` tag names the commit; else what the tree says of
+            itself, `0.5.0-dev` between releases; None before August 2026, when trees had no version.
         committed: commit time, with time zone; None is unknown.
         origin: where it came from, for people; holds no credentials.
         ref: what was asked for, such as `latest`, `b10991` or a file name.
@@ -35,7 +36,7 @@ class Revision:
 
     @property
     def name(self) -> str:
-        """Short name for people and tags: `b10991`, else the release and commit, else the commit, else `unknown`.
+        """Short name for people and tags: `b10991`, else `v0.5.0-dev-0c1e57098`, else the commit, else `unknown`.
 
         Never `b0`: a number that is not known is not written.
         """

@@ -2,6 +2,7 @@
 # Compile the targets of /plan/targets, one name a line.
 set -euo pipefail
 
+# shellcheck source=SCRIPTDIR/environment.sh
 . /steps/environment.sh
 overlay_defaults
 

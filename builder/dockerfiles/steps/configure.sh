@@ -2,6 +2,7 @@
 # Configure the tree in /src into /build with the definitions of /plan/definitions, one CMake argument a line.
 set -euo pipefail
 
+# shellcheck source=SCRIPTDIR/environment.sh
 . /steps/environment.sh
 overlay_defaults
 

@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What configuring and compiling share. Sourced.
 
 export CCACHE_DIR=/ccache CCACHE_COMPILERCHECK=content CCACHE_MAXSIZE=15G

@@ -1,0 +1,50 @@
+# Everything a person needs to begin with. Each target is enough on its own on a fresh machine.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help quickstart test unit lint benchmarks clean
+
+help:
+	@echo "make quickstart   from a fresh machine to a llama.cpp image"
+	@echo "make test         environment, engine, linters, all tests"
+	@echo "make unit         the tests that need no engine"
+	@echo "make lint         style, types, import directions, scripts"
+	@echo "make benchmarks   start-up times"
+	@echo "make clean        remove the virtual environment"
+
+quickstart: $(VENV)/.installed
+	$(BIN)/builder setup
+	$(BIN)/builder build
+
+test: $(VENV)/.installed-dev lint
+	$(BIN)/builder setup
+	$(BIN)/pytest
+
+unit: $(VENV)/.installed-dev
+	$(BIN)/pytest tests/unit
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/shellcheck --external-sources builder/dockerfiles/steps/*.sh make-venv.sh .ci/run
+
+benchmarks: $(VENV)/.installed
+	$(BIN)/python benchmarks/startup.py
+
+$(VENV)/bin/python: make-venv.sh
+	./make-venv.sh $(PYTHON) $(VENV)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+clean:
+	rm -rf $(VENV)

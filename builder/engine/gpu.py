@@ -1,0 +1,210 @@
+"""GPUs: which there are, what their driver serves, and whether containers really get them."""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from builder.engine.client import Engine
+from builder.errors import InterruptedBySignal
+from builder.process import CommandTimeout, Runner
+
+_QUERY = ("index", "name", "uuid", "memory.total", "compute_cap", "driver_version")
+_ASK = 60.0
+"""Seconds for nvidia-smi; without persistence mode the driver wakes every GPU first."""
+_PROBE = 120.0
+"""Seconds for one container that lists its GPUs."""
+_DEVICE = re.compile(r"^GPU \d+: .+", re.MULTILINE)
+_NUMBER = re.compile(r"\d+\.\d+")
+
+_CUDA_OF_DRIVER = {
+    450: (11, 0),
+    455: (11, 1),
+    460: (11, 2),
+    465: (11, 3),
+    470: (11, 4),
+    495: (11, 5),
+    510: (11, 6),
+    515: (11, 7),
+    520: (11, 8),
+    525: (12, 0),
+    530: (12, 1),
+    535: (12, 2),
+    545: (12, 3),
+    550: (12, 4),
+    555: (12, 5),
+    560: (12, 6),
+    565: (12, 7),
+    570: (12, 8),
+    575: (12, 9),
+    580: (13, 0),
+    590: (13, 1),
+    595: (13, 2),
+}
+"""The CUDA release each driver branch came with, by the release notes of the CUDA toolkit."""
+
+Method = Literal["cdi", "runtime"]
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One GPU of this machine.
+
+    Attributes:
+        memory: bytes.
+        compute_capability: such as `9.0`; empty where the driver does not tell.
+        driver: version of the driver, such as `580.65.06`.
+    """
+
+    index: int
+    name: str
+    uuid: str
+    memory: int
+    compute_capability: str
+    driver: str
+
+
+@dataclass(frozen=True)
+class GpuListing:
+    """The GPUs of this machine, as its driver lists them.
+
+    Attributes:
+        complaint: what nvidia-smi said where it failed; empty where it did not, or is not there.
+    """
+
+    gpus: tuple[Gpu, ...] = ()
+    complaint: str = ""
+
+
+@dataclass(frozen=True)
+class GpuAccess:
+    """What came of asking the engine for all GPUs.
+
+    Attributes:
+        method: the way that works; None where none does.
+        devices: what the container saw, such as `GPU 0: NVIDIA H200 (UUID: ...)`.
+        refusals: for each way that was tried and failed, what was said.
+    """
+
+    method: Method | None
+    devices: tuple[str, ...]
+    refusals: Mapping[str, str]
+
+
+def list_gpus(runner: Runner) -> GpuListing:
+    """Ask the driver for the GPUs of this machine, in the order of their PCI bus ids."""
+    if shutil.which("nvidia-smi") is None:
+        return GpuListing()
+    command = ["nvidia-smi", f"--query-gpu={','.join(_QUERY)}", "--format=csv,noheader,nounits"]
+    try:
+        done = runner.run(command, timeout=_ASK)
+    except CommandTimeout as error:
+        return GpuListing(complaint=error.cause)
+    if done.returncode:
+        return GpuListing(complaint=(done.stdout.strip() or done.stderr.strip()).partition("\n")[0])
+    return GpuListing(parse_gpus(done.stdout))
+
+
+def parse_gpus(text: str) -> tuple[Gpu, ...]:
+    """Read nvidia-smi's CSV without header and units; lines of another shape are passed over."""
+    rows = ([cell.strip() for cell in row] for row in csv.reader(text.splitlines(), skipinitialspace=True))
+    return tuple(_gpu(row) for row in rows if len(row) == len(_QUERY) and row[0].isdecimal())
+
+
+def compute_capabilities(runner: Runner) -> tuple[str, ...]:
+    """Compute capabilities of the GPUs at hand as the driver writes them, such as `("8.6", "9.0")`."""
+    return distinct_capabilities(list_gpus(runner).gpus)
+
+
+def distinct_capabilities(gpus: Sequence[Gpu]) -> tuple[str, ...]:
+    """The GPUs' compute capabilities, each once, oldest first; those that are not known are left out."""
+    found = {gpu.compute_capability for gpu in gpus if gpu.compute_capability}
+    return tuple(sorted(found, key=float))
+
+
+def cuda_served_by(driver: str) -> tuple[int, int] | None:
+    """The newest CUDA release that a driver serves, such as `(12, 4)` for `550.54.15`.
+
+    A driver newer than the table gets its newest release: at least that one is served. None where the driver is
+    older than the table or its version cannot be read.
+    """
+    branch = driver.partition(".")[0]
+    known = [number for number in _CUDA_OF_DRIVER if branch.isdecimal() and number <= int(branch)]
+    return _CUDA_OF_DRIVER[max(known)] if known else None
+
+
+def driver_for(cuda: tuple[int, int]) -> int | None:
+    """The first driver branch that serves a CUDA release; None where the table knows none."""
+    return next((branch for branch, served in sorted(_CUDA_OF_DRIVER.items()) if served >= cuda), None)
+
+
+def access_flags(method: Method, devices: Sequence[str] = ()) -> tuple[str, ...]:
+    """Options of `docker run` that give a container GPUs.
+
+    Args:
+        devices: indices or UUIDs; empty gives all.
+    """
+    if method == "cdi":
+        return tuple(word for device in devices or ("all",) for word in ("--device", f"nvidia.com/gpu={device}"))
+    return "--gpus", f'"device={",".join(devices)}"' if devices else "all"
+
+
+def probe_access(engine: Engine, image: str) -> GpuAccess:
+    """Find out by running containers whether the engine gives them GPUs, and how.
+
+    Nothing less is proof: the engine creates a container with GPUs that are not there without a word. In the
+    container the driver's own nvidia-smi lists what arrived; it comes from the host, as the driver does.
+
+    Args:
+        image: a local image with a C library; nothing else of it is used.
+
+    Raises:
+        MachineError: no engine.
+    """
+    refusals: dict[str, str] = {}
+    methods: tuple[Method, ...] = ("cdi", "runtime")
+    for method in methods:
+        devices, refusal = _try(engine, image, method)
+        if devices:
+            return GpuAccess(method, devices, refusals)
+        refusals[method] = refusal
+    return GpuAccess(None, (), refusals)
+
+
+def _try(engine: Engine, image: str, method: Method) -> tuple[tuple[str, ...], str]:
+    name = f"builder-probe-{os.getpid()}-{method}"
+    options = ("--rm", "--pull=never", "--network=none", f"--name={name}", *access_flags(method))
+    question = ("--env=NVIDIA_DRIVER_CAPABILITIES=utility", "--entrypoint=nvidia-smi", image, "-L")
+    try:
+        done = engine.ask("run", *options, *question, timeout=_PROBE)
+    except CommandTimeout as error:
+        engine.ask("rm", "--force", name)
+        return (), error.cause
+    except (KeyboardInterrupt, InterruptedBySignal):
+        engine.ask("rm", "--force", name)
+        raise
+    devices = tuple(line.strip() for line in _DEVICE.findall(done.stdout)) if done.returncode == 0 else ()
+    return devices, _refusal(done.stdout + done.stderr)
+
+
+def _refusal(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip() and "--help" not in line]
+    shown = lines[-1] if lines else "the container saw no GPU"
+    return shown.removeprefix("docker: ").removeprefix("Error response from daemon: ")
+
+
+def _gpu(row: Sequence[str]) -> Gpu:
+    index, name, uuid, memory, capability, driver = row
+    return Gpu(
+        index=int(index),
+        name=name,
+        uuid=uuid,
+        memory=int(memory) * 2**20 if memory.isdecimal() else 0,
+        compute_capability=capability if _NUMBER.fullmatch(capability) else "",
+        driver=driver,
+    )

@@ -1,0 +1,79 @@
+"""A second Docker engine beside the first: its own folders, socket and network namespace."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from builder.engine import daemon
+from builder.engine.client import Engine
+from builder.engine.machine import admin_path
+from builder.process import Runner
+
+
+@contextmanager
+def second_engine(
+    runner: Runner, folder: Path, config: Mapping[str, object], programs: Path | None = None
+) -> Iterator[Engine]:
+    """A daemon that lives as long as the context, with nothing in common with the machine's own.
+
+    Its network namespace is empty: containers have no network, and no bridge or firewall rule of this machine is
+    touched.
+
+    Args:
+        folder: where everything it writes is; short, since a socket's path is limited.
+        config: what daemon.json says.
+        programs: a folder that comes first on its PATH.
+    """
+    if os.geteuid() or not shutil.which("dockerd", path=admin_path()):
+        pytest.skip("a second engine needs root and dockerd")
+    (folder / "daemon.json").write_text(json.dumps(config), encoding="utf-8")
+    host = f"unix://{folder}/docker.sock"
+    path = f"{programs}:{admin_path()}" if programs else admin_path()
+    options = {
+        "config-file": folder / "daemon.json",
+        "host": host,
+        "data-root": folder / "data",
+        "exec-root": folder / "exec",
+        "pidfile": folder / "docker.pid",
+        "containerd-namespace": f"second-{os.getpid()}",
+        "containerd-plugins-namespace": f"second-plugins-{os.getpid()}",
+        "iptables": "false",
+        "ip6tables": "false",
+    }
+    command = ("unshare", "--net", "env", f"PATH={path}", "dockerd", *(f"--{k}={v}" for k, v in options.items()))
+    engine = Engine(runner, host)
+    try:
+        daemon.start_detached(runner, engine, command, folder / "log")
+        yield engine
+    finally:
+        daemon.stop(folder / "docker.pid")
+
+
+def import_shell(runner: Runner, engine: Engine, folder: Path, reference: str, files: Mapping[str, str]) -> None:
+    """Make an image of nothing but a shell, its C library and some scripts.
+
+    Args:
+        files: text by absolute path; they can be executed.
+    """
+    shell = Path("/bin/sh").resolve()
+    libraries = [word for word in runner.run(["ldd", str(shell)]).stdout.split() if word.startswith("/")]
+    archive = folder / "shell.tar"
+    with tarfile.open(archive, "w") as tar:
+        tar.dereference = True
+        tar.add(shell, "bin/sh")
+        for library in libraries:
+            tar.add(library, library.lstrip("/"))
+        for name, text in files.items():
+            script = folder / "script"
+            script.write_text(text, encoding="utf-8")
+            script.chmod(0o755)
+            tar.add(script, name.lstrip("/"))
+    engine.import_rootfs(archive, reference, ["ENV PATH=/usr/bin:/bin"])

@@ -1,0 +1,270 @@
+"""Building for real: a small project with llama.cpp's option surface many times, llama.cpp itself once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.engine.client import Engine
+from builder.errors import ExitCode
+from builder.image.bases import Choice
+from tests.integration.conftest import builder
+
+STANDIN = Path(__file__).parent / "standin"
+SERVER = Path("tools/server/server.cpp")
+
+
+@pytest.fixture(autouse=True)
+def _bases(cpu_bases: Choice) -> None:
+    assert cpu_bases
+
+
+@pytest.fixture
+def name(engine: Engine) -> Iterator[str]:
+    """A name for images of one test; they are removed afterwards."""
+    name = f"builder-test/build-{uuid.uuid4().hex[:8]}"
+    yield name
+    listed = engine.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name)
+    for reference in listed.stdout.split():
+        engine.ask("image", "rm", "--force", reference)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the stand-in that no other test has built."""
+    folder = tmp_path / "tree"
+    shutil.copytree(STANDIN, folder)
+    with (folder / SERVER).open("a") as source:
+        source.write(f"// {uuid.uuid4()}\n")
+    return folder
+
+
+def _build(tree: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
+    return builder("build", "--cpu", "--origin", str(tree), "--name", name, *more)
+
+
+def _document(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def _in(engine: Engine, image: str, *command: str) -> str:
+    done = engine.ask("run", "--rm", "--network=none", "--entrypoint", command[0], image, *command[1:], timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_image_is_what_was_planned(engine: Engine, tree: Path, name: str) -> None:
+    done = _build(tree, name, "--build-number", "10991", "--json")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    document = _document(done)
+    immutable, candidate = document["image"]["references"]
+    assert immutable.startswith(f"{name}:b10991-cpu-")
+    assert candidate == f"{name}:candidate"
+
+    image = engine.image(immutable)
+    assert image is not None
+    assert image.id == document["image"]["id"]
+    assert image.labels["local.builder.plan"] == document["plan"]["digest"]
+    assert image.labels["org.opencontainers.image.version"] == "b10991"
+    assert image.entrypoint == ("llama-server",)
+    assert image.user == "10001:10001"
+
+    record = json.loads(_in(engine, immutable, "cat", "/opt/llama.cpp/build.json"))
+    assert record["plan"]["digest"] == document["plan"]["digest"]
+    assert {proof["subject"] for proof in record["proofs"]} >= {"definitions", "targets"}
+    assert _in(engine, immutable, "llama-bench") == ""
+
+
+def test_closure_is_complete_and_holds_nothing_that_the_runtime_has(engine: Engine, tree: Path, name: str) -> None:
+    assert _build(tree, name).returncode in (ExitCode.DONE, ExitCode.UNJUDGED)
+    listed = _in(engine, f"{name}:candidate", "sh", "-c", "ls /opt/llama.cpp; ldd /opt/llama.cpp/* 2>/dev/null")
+    assert "not found" not in listed
+    files = set(listed.split("/opt/llama.cpp/", 1)[0].split())
+    assert {"libggml-base.so.0", "libggml-cpu-haswell.so", "libggml-cpu-sse42.so", "llama-server"} <= files
+    assert not [file for file in files if file.startswith(("libc.", "libstdc++", "libm."))]
+
+
+def test_same_inputs_are_found_and_quickly(tree: Path, name: str) -> None:
+    first = _document(_build(tree, name, "--build-number", "10991", "--json"))
+    again = _document(_build(tree, name, "--build-number", "10991", "--json"))
+    assert (first["found"], again["found"]) == (False, True)
+    assert again["image"] == first["image"]
+    other = _document(_build(tree, name, "--build-number", "10992", "--json"))
+    assert other["found"] is False
+    assert other["plan"]["digest"] != first["plan"]["digest"]
+
+
+def test_number_that_is_not_known_is_never_written_as_zero(tree: Path, name: str) -> None:
+    done = _build(tree, name, "--json")
+    document = _document(done)
+    assert document["verdict"]["outcome"] == "pass", "the form of the line says that it is later than b10360"
+    assert "b0" not in document["image"]["references"][0]
+    assert document["image"]["labels"]["local.builder.build-number"] == "unknown"
+
+
+def test_too_old_is_not_made_the_candidate(engine: Engine, tree: Path, name: str) -> None:
+    text = (tree / SERVER).read_text()
+    old = text.replace("version: 0.5.0-dev (build %d, commit %s)", "version: %d (%s)")
+    assert old != text
+    (tree / SERVER).write_text(old)
+    done = _build(tree, name, "--build-number", "3000")
+    assert done.returncode == ExitCode.VERSION, done.stderr
+    assert engine.image(f"{name}:candidate") is None
+
+
+def test_image_that_prints_another_number_fails(engine: Engine, tree: Path, name: str) -> None:
+    text = (tree / SERVER).read_text()
+    (tree / SERVER).write_text(text.replace("BUILD_NUMBER, BUILD_COMMIT", "BUILD_NUMBER + 1, BUILD_COMMIT"))
+    done = _build(tree, name, "--build-number", "10991")
+    assert done.returncode == ExitCode.VERSION, done.stderr
+    assert "stamped was 10991" in done.stdout + done.stderr
+    assert engine.image(f"{name}:candidate") is None
+
+
+def test_immutable_tag_is_never_moved(engine: Engine, tree: Path, name: str) -> None:
+    first = _document(_build(tree, name, "--build-number", "10991", "--json"))
+    immutable = first["image"]["references"][0]
+    bases = engine.ask("image", "ls", "--quiet", "--filter", "reference=builder-base/runtime").stdout.split()
+    engine.tag(bases[0], immutable)
+    done = _build(tree, name, "--build-number", "10991")
+    assert done.returncode == ExitCode.BUILD
+    assert "never moved" in done.stderr
+
+
+def test_trees_that_differ_in_contents_alone_are_not_mixed(engine: Engine, tree: Path, name: str) -> None:
+    """BuildKit knows a file by size and time, and all trees have the same times."""
+    text = (tree / SERVER).read_text()
+    for answer in ("ivory", "ebony"):
+        (tree / SERVER).write_text(text.replace("version: ", f"{answer}\\nversion: "))
+        assert _build(tree, name).returncode == ExitCode.DONE
+        said = engine.ask("run", "--rm", "--network=none", f"{name}:candidate", "--version").stderr
+        assert answer in said
+
+
+def test_compiler_error_shows_its_first_lines(tree: Path, name: str) -> None:
+    (tree / SERVER).write_text('#include "no-such-header.h"\nint main() { return 0 }\n')
+    done = _build(tree, name)
+    assert done.returncode == ExitCode.BUILD
+    assert "no-such-header.h: No such file or directory" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_definition_that_the_project_does_not_know_fails_by_name(tree: Path, name: str, tmp_path: Path) -> None:
+    config = tmp_path / "builder.toml"
+    config.write_text('[build]\ndefinitions = { GGML_CUDA_F16 = "ON" }\n')
+    done = builder("--config", str(config), "build", "--cpu", "--origin", str(tree), "--name", name)
+    assert done.returncode == ExitCode.BUILD
+    assert "GGML_CUDA_F16" in done.stderr
+
+
+def test_output_that_is_not_utf8(tree: Path, name: str) -> None:
+    server = tree / SERVER
+    server.write_bytes(b'#warning "caf\xe9"\n' + server.read_bytes())
+    assert _build(tree, name).returncode == ExitCode.DONE
+
+
+def test_long_log_costs_little_memory_and_is_kept_whole(tree: Path, name: str, tmp_path: Path) -> None:
+    config = tmp_path / "builder.toml"
+    config.write_text('[build]\ndefinitions = { STANDIN_LINES = "ON" }\n')
+    measured = (
+        "import resource, sys; from builder.cli.app import main; code = main(sys.argv[1:]); "
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, file=sys.stderr); sys.exit(code)"
+    )
+    arguments = ["--config", str(config), "build", "--cpu", "--origin", str(tree), "--name", name]
+    env = {**os.environ, "BUILDER_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", measured, *arguments], capture_output=True, text=True, timeout=300, check=False, env=env
+    )
+    assert done.returncode == ExitCode.DONE, done.stderr
+    assert int(done.stderr.splitlines()[-1]) < 150_000, "kilobytes"
+    (log,) = (tmp_path / "cache" / "logs").glob("*/compile/compile.log")
+    with log.open(errors="replace") as lines:
+        assert sum("a compiler that has much to say" in line for line in lines) >= 100_000
+
+
+def test_interruption_leaves_nothing_running(engine: Engine, tree: Path, name: str) -> None:
+    (tree / "ggml" / "CMakeLists.txt").open("a").write(
+        "add_custom_target(slow COMMAND sleep 120)\nadd_dependencies(ggml-backends slow)\n"
+    )
+    arguments = ["build", "--cpu", "--origin", str(tree), "--name", name]
+    process = subprocess.Popen([sys.executable, "-m", "builder", *arguments], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    try:
+        while "Compiling" not in (line := process.stderr.readline()):
+            assert line, "the build ended before it compiled"
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        rest = process.communicate(timeout=30)[1]
+    finally:
+        process.kill()
+    assert process.returncode == ExitCode.INTERRUPTED
+    assert "Traceback" not in rest
+    assert engine.image(f"{name}:candidate") is None
+    for _ in range(50):
+        if not _is_running("sleep 120"):
+            break
+        time.sleep(0.2)
+    assert not _is_running("sleep 120")
+
+
+def _is_running(command: str) -> bool:
+    return subprocess.run(["pgrep", "-f", command], capture_output=True, check=False).returncode == 0
+
+
+def test_health_check_follows_the_port(engine: Engine, tree: Path, name: str, containers: Callable[..., str]) -> None:
+    assert _build(tree, name).returncode == ExitCode.DONE
+    image = f"{name}:candidate"
+    by_variable = containers("--network=none", "--env", "LLAMA_ARG_PORT=9001", image)
+    by_option = containers("--network=none", image, "--port", "9002")
+    for container in (by_variable, by_option):
+        for _ in range(50):
+            checked = engine.ask("exec", container, "llama-health")
+            if not checked.returncode:
+                break
+            time.sleep(0.1)
+        assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "named"),
+    [
+        (["--bases", "custom", "--devel", "builder-test/nowhere:1", "--runtime", "x"], 2, "builder-test/nowhere:1"),
+        (["--bases", "custom"], 2, "bases.devel"),
+        (["--origin", "no/such/folder"], 4, "no/such/folder"),
+        (["--cuda", "--arch", "9999"], 2, "9999"),
+        (["--build-number", "1"], 2, "--build-number"),
+        (["--jobs", "-1"], 2, "build.jobs"),
+    ],
+)
+def test_bad_input_has_its_code_and_names_the_thing(
+    tree: Path, name: str, arguments: list[str], code: int, named: str
+) -> None:
+    origin = [] if "--origin" in arguments else ["--origin", str(tree)]
+    variant = [] if "--cuda" in arguments else ["--cpu"]
+    done = builder("build", *variant, *origin, "--name", name, *arguments)
+    assert done.returncode == code, done.stderr
+    assert named in done.stderr.replace("\n", " ")
+    assert "Traceback" not in done.stderr
+
+
+def test_real_llama_cpp(engine: Engine, cpu_image: str) -> None:
+    """The main fixture: the version is what was stamped, every library is there, the server answers for itself."""
+    image = engine.image(cpu_image)
+    assert image is not None
+    assert image.size < 400_000_000
+    libraries = _in(engine, cpu_image, "sh", "-c", "ldd /opt/llama.cpp/*.so* /opt/llama.cpp/llama-*")
+    assert "not found" not in libraries
+    devices = _in(engine, cpu_image, "llama-server", "--list-devices")
+    assert "Available devices:" in devices

@@ -1,0 +1,100 @@
+"""Running other programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from builder.errors import MachineError
+from builder.process import CommandTimeout, Runner, as_shell_line, without_credentials
+
+
+def _is_gone(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except FileNotFoundError:
+        return True
+    return state == "Z"
+
+
+def test_output_and_status_come_back(tmp_path: Path) -> None:
+    done = Runner(tmp_path / "commands.sh").run(["sh", "-c", "printf out; printf err >&2; exit 3"])
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out", "err")
+    assert (tmp_path / "commands.sh").read_text() == "sh -c 'printf out; printf err >&2; exit 3'\n"
+
+
+def test_what_is_recorded_can_be_run_again(tmp_path: Path) -> None:
+    record = tmp_path / "commands.sh"
+    Runner(record).run(["printf", "%s", "a b'c$HOME"])
+    assert Runner().run(["sh", str(record)]).stdout == "a b'c$HOME"
+
+
+def test_output_need_not_be_utf8() -> None:
+    assert Runner().run(["printf", r"\351"]).stdout == "\ufffd"
+
+
+def test_missing_program_is_the_machines_fault() -> None:
+    with pytest.raises(MachineError, match="no-such-program"):
+        Runner().run(["no-such-program"])
+
+
+def test_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
+    child = tmp_path / "pid"
+    with pytest.raises(CommandTimeout, match=r"0\.5 s"):
+        Runner().run(["sh", "-c", f"sleep 60 & echo $! > {child}; wait"], timeout=0.5)
+    assert _is_gone(int(child.read_text()))
+
+
+def test_stream_hands_over_output_and_ends_the_group_on_a_limit(tmp_path: Path) -> None:
+    child, seen = tmp_path / "pid", bytearray()
+    script = f"echo hello; sleep 60 & echo $! > {child}; wait"
+    with pytest.raises(CommandTimeout):
+        Runner().stream(["sh", "-c", script], seen.extend, seen.extend, timeout=0.5)
+    assert seen == b"hello\n"
+    assert _is_gone(int(child.read_text()))
+
+
+def test_interruption_ends_the_group(tmp_path: Path) -> None:
+    child = tmp_path / "pid"
+
+    def interrupt() -> None:
+        if child.exists() and child.read_text():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Runner().stream(
+            ["sh", "-c", f"sleep 60 & echo $! > {child}; wait"], lambda _: None, lambda _: None, on_idle=interrupt
+        )
+    assert _is_gone(int(child.read_text()))
+
+
+def test_group_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    started = time.monotonic()
+    with pytest.raises(CommandTimeout):
+        Runner(grace=0.3).run(["sh", "-c", f"trap '' TERM; touch {ready}; while :; do sleep 0.1; done"], timeout=0.5)
+    assert ready.exists()
+    assert time.monotonic() - started < 8
+
+
+def test_status_of_a_signal() -> None:
+    status = Runner().stream(["sh", "-c", "kill -ABRT $$"], lambda _: None, lambda _: None)
+    assert status == -signal.SIGABRT
+
+
+def test_credentials_are_never_recorded(tmp_path: Path) -> None:
+    record = tmp_path / "commands.sh"
+    Runner(record).run(["true", "https://user:secret@example.org/x.git"])
+    assert "secret" not in record.read_text()
+    assert without_credentials("see https://token@example.org/") == "see https://example.org/"
+    assert as_shell_line(["git", "clone", "https://a:b@c/d"]) == "git clone https://c/d"
+
+
+def test_environment_is_added_to() -> None:
+    done = Runner().run(["sh", "-c", 'printf "%s %s" "$ADDED" "${PATH:+path}"'], env={"ADDED": "yes"})
+    assert done.stdout == "yes path"
+    assert "ADDED" not in os.environ
