@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from builder.paths import Paths
 if TYPE_CHECKING:
     from builder.config import Config
     from builder.process import Runner
+
+
+_KEPT_RUNS = 200
 
 
 @dataclass(frozen=True)
@@ -60,10 +64,13 @@ class Session:
 
     @cached_property
     def logs(self) -> Path:
-        """Folder of this run's logs."""
+        """Folder of this run's logs; of earlier runs the newest are kept."""
+        runs = self.paths.logs
+        for old in sorted(runs.iterdir())[:-_KEPT_RUNS]:
+            shutil.rmtree(old, ignore_errors=True)
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-        folder = self.paths.logs / f"{started}-{os.getpid()}"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = runs / f"{started}-{os.getpid()}"
+        folder.mkdir(exist_ok=True)
         return folder
 
     @cached_property

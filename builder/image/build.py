@@ -55,14 +55,15 @@ def build(plan: BuildPlan, tree: SourceTree, workshop: Workshop, *, jobs: int) -
         proofs = judge(plan, *_configure(job))
         record_folder = _record_context(plan, proofs, toolchain, Path(scratch) / "record")
         with _whole_log(job):
-            built = job.run(
+            job.run(
                 "Compiling",
                 "served",
+                tag=_unnamed(plan),
                 contexts={"record": record_folder},
                 labels=wanted,
                 environment={"SOURCE_DATE_EPOCH": str(int(created.timestamp()))},
             )
-    image = workshop.engine.image(built.image_id)
+    image = workshop.engine.image(_unnamed(plan))
     if image is None:
         raise BuildError("The engine lost the image that was just built.", "Build again; see `builder doctor`.")
     check_labels(image, wanted)
@@ -90,7 +91,13 @@ def name_image(engine: Engine, image: Image, repository: str, plan: BuildPlan) -
     current = engine.image(candidate)
     if current is None or current.id != image.id:
         engine.tag(image.id, candidate)
+    engine.remove_image(_unnamed(plan))
     return immutable, candidate
+
+
+def _unnamed(plan: BuildPlan) -> str:
+    """What the image is called until it has shown what it is."""
+    return f"builder-build/unjudged:{plan.digest.removeprefix('sha256:')[:16]}"
 
 
 @dataclass(frozen=True)
@@ -110,6 +117,7 @@ class _Job:
         contexts: Mapping[str, Path] | None = None,
         arguments: Mapping[str, str] | None = None,
         labels: Mapping[str, str] | None = None,
+        tag: str | None = None,
         export: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> Built:
@@ -120,6 +128,7 @@ class _Job:
             arguments={**self.arguments, **(arguments or {})},
             labels=labels,
             target=target,
+            tag=tag,
             title=f"{action} {self.name}",
             export=export,
             environment=environment,

@@ -30,13 +30,11 @@ class Built:
     """What a build left.
 
     Attributes:
-        image_id: ID in the engine's store; empty where only files were exported.
         metadata: what buildx wrote about the result.
-        log: whole output of all steps.
+        log: output of all steps, as far as BuildKit passed it on.
         seconds: time taken.
     """
 
-    image_id: str
     metadata: Mapping[str, Any]
     log: Path
     seconds: float
@@ -75,7 +73,7 @@ class Buildx:
             title: what is built, for people.
             contexts: further contexts by name.
             arguments: build arguments.
-            tag: name for the image.
+            tag: name for the image; an engine with containerd's store finds no image that has none.
             environment: added to the client's, such as SOURCE_DATE_EPOCH.
             export: folder that gets the result's files instead of the engine an image.
 
@@ -86,7 +84,7 @@ class Buildx:
         log = self.logs / f"{'-'.join(title.lower().replace('/', ' ').replace(':', ' ').split())[:60]}.log"
         started = monotonic()
         with tempfile.TemporaryDirectory(prefix="buildx-") as scratch:
-            facts, iid = Path(scratch) / "metadata.json", Path(scratch) / "iid"
+            facts = Path(scratch) / "metadata.json"
             command = [*self.engine.command, "buildx", "build", "--progress=rawjson", "--provenance=false"]
             command += ["--sbom=false", "--metadata-file", str(facts), "--file", str(dockerfile)]
             command += _flags("--build-context", {name: str(path) for name, path in (contexts or {}).items()})
@@ -94,7 +92,7 @@ class Buildx:
             command += _flags("--label", labels or {})
             command += ["--target", target] if target else []
             command += ["--tag", tag] if tag else []
-            command += [f"--output=type=local,dest={export}"] if export else ["--load", "--iidfile", str(iid)]
+            command += [f"--output=type=local,dest={export}"] if export else ["--load"]
             command.append(str(context))
             reader = ProgressReader()
             with log.open("wb") as sink, self._display(title, reader) as show:
@@ -102,8 +100,7 @@ class Buildx:
             if status:
                 raise _explain(title, status, reader, log)
             metadata = json.loads(facts.read_text()) if facts.exists() else {}
-            image_id = iid.read_text().strip() if iid.exists() else ""
-        return Built(image_id, metadata, log, monotonic() - started)
+        return Built(metadata, log, monotonic() - started)
 
     def _stream(
         self,

@@ -26,7 +26,8 @@ from builder.process import Runner
 TREE = "pypi:llama-cpp-python==0.3.36"
 """The newest whole llama.cpp tree that the package index is known to hold."""
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+STANDIN = Path(__file__).parent / "standin"
+"""A small project with llama.cpp's option surface."""
 
 
 @pytest.fixture(scope="session")

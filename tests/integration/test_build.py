@@ -19,9 +19,8 @@ import pytest
 from builder.engine.client import Engine
 from builder.errors import ExitCode
 from builder.image.bases import Choice
-from tests.integration.conftest import builder
+from tests.integration.conftest import STANDIN, builder
 
-STANDIN = Path(__file__).parent / "standin"
 SERVER = Path("tools/server/server.cpp")
 
 

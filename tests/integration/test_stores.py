@@ -1,0 +1,52 @@
+"""The same build on an engine that keeps its images in containerd's store."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builder.engine.client import Engine
+from builder.image.bases import Choice
+from builder.process import Runner
+from tests.integration.conftest import STANDIN, builder
+from tests.integration.engines import second_engine
+
+
+@pytest.fixture
+def containerd_engine(runner: Runner, engine: Engine, cpu_bases: Choice) -> Iterator[tuple[Engine, str]]:
+    """A second engine with containerd's store and the same base images, and its address."""
+    folder = Path(tempfile.mkdtemp(prefix="store-"))
+    try:
+        with second_engine(runner, folder, {"features": {"containerd-snapshotter": True}}) as second:
+            _copy([cpu_bases.bases.devel, cpu_bases.bases.runtime], engine, second)
+            yield second, f"unix://{folder}/docker.sock"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _copy(references: list[str], source: Engine, target: Engine) -> None:
+    with subprocess.Popen([*source.command, "save", *references], stdout=subprocess.PIPE) as saving:
+        loading = subprocess.run([*target.command, "load"], stdin=saving.stdout, capture_output=True, check=False)
+    assert (saving.returncode, loading.returncode) == (0, 0)
+
+
+def test_build_is_named_labelled_found_and_asked(containerd_engine: tuple[Engine, str]) -> None:
+    engine, host = containerd_engine
+    assert engine.info().containerd_store
+    env = {**os.environ, "DOCKER_HOST": host}
+    arguments = ("build", "--cpu", "--origin", str(STANDIN), "--build-number", "10991", "--name", "stored", "--json")
+    first, again = (builder(*arguments, env=env) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    document = json.loads(first.stdout)
+    image = engine.image(document["image"]["references"][0])
+    assert image is not None
+    assert image.id == document["image"]["id"]
+    assert image.labels["local.builder.plan"] == document["plan"]["digest"]
+    assert json.loads(again.stdout)["found"] is True
