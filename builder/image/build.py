@@ -153,8 +153,9 @@ def _whole_log(job: _Job) -> Iterator[None]:
         yield
     except BuildError as failure:
         log = _fetch_log(job)
-        first = first_errors(log)
-        raise BuildError(failure.cause, failure.remedy, excerpt=first or failure.excerpt, log=log) from failure
+        if not (first := first_errors(log)):
+            raise
+        raise BuildError(failure.cause, failure.remedy, excerpt=first, log=log) from failure
     _fetch_log(job)
 
 

@@ -6,6 +6,10 @@ set -euo pipefail
 . /steps/environment.sh
 overlay_defaults
 
+if command -v ccache > /dev/null; then
+  ccache --zero-stats > /dev/null
+fi
+
 mapfile -t targets < /plan/targets
 
 # What a person watches goes to the step's output, which is limited; all of it goes to the log.

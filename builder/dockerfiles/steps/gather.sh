@@ -20,6 +20,8 @@ in_runtime() {
   find /runtime/lib /runtime/lib64 /runtime/usr/lib /runtime/usr/lib64 -maxdepth 2 -name "$1" 2> /dev/null | grep -q .
 }
 
+built=$(find /build -name 'lib*.so*' -printf '%h\n' | sort -u | paste -sd:)
+
 added=yes
 while [ "$added" = yes ]; do
   added=no
@@ -37,7 +39,7 @@ while [ "$added" = yes ]; do
       fi
       cp -L "$where" "$home/$name"
       added=yes
-    done < <(LD_LIBRARY_PATH=/build/bin:/usr/local/cuda/lib64 ldd "$file" | sed -n 's/^[[:space:]]*//; /=>/p')
+    done < <(LD_LIBRARY_PATH="$built:/usr/local/cuda/lib64" ldd "$file" | sed -n 's/^[[:space:]]*//; /=>/p')
   done
 done
 
