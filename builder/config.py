@@ -17,6 +17,8 @@ from builder.errors import UsageError
 
 FILE_NAME = "builder.toml"
 Feature = Literal["cuda", "cuda-graphs", "f16", "flash-attention"]
+_REPOSITORY = r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$"
+_MINIMUM = r"^(b?[0-9]{1,9}|v?[0-9]+\.[0-9]+\S*)$"
 Provider = Literal["auto", "nvidia", "bootstrap", "custom"]
 
 
@@ -41,7 +43,7 @@ class Build(_Section):
     features: tuple[Feature, ...] = Field(
         ("cuda", "cuda-graphs", "f16", "flash-attention"), description="what a CUDA image must have"
     )
-    cuda: str = Field("13.0", pattern=r"^\d+\.\d+$", description="CUDA release")
+    cuda: str = Field("13.0", pattern=r"^1[123]\.\d$", description="a CUDA release from 11.0 to 13.9, such as 13.0")
     architectures: tuple[str, ...] | Literal["default", "auto"] = Field(
         "default", description="default, auto (the GPUs at hand) or a list such as ['86', '89']"
     )
@@ -66,13 +68,15 @@ class Bases(_Section):
 class Image(_Section):
     """How the result is named."""
 
-    repository: str = Field("local-ai-llama", pattern=r"^[a-z0-9][a-z0-9._/:-]*$", description="name without a tag")
+    repository: str = Field(
+        "local-ai-llama", pattern=_REPOSITORY, description="a name without a tag, such as host:5000/local-ai-llama"
+    )
 
 
 class Version(_Section):
     """What `check-version` wants."""
 
-    minimum: str = Field("3294", description="build number or a release such as v0.3.0")
+    minimum: str = Field("3294", pattern=_MINIMUM, description="build number or a release such as v0.3.0")
 
     @field_validator("minimum", mode="before")
     @classmethod
@@ -106,7 +110,7 @@ def parse_architectures(text: str) -> tuple[str, ...] | str:
 
 def find_file(start: Path) -> Path | None:
     """The nearest builder.toml, from a folder upwards."""
-    return next((file for folder in (start, *start.parents) if (file := folder / FILE_NAME).is_file()), None)
+    return next((file for folder in (start, *start.parents) if (file := folder / FILE_NAME).exists()), None)
 
 
 def load(
@@ -124,7 +128,7 @@ def load(
     Raises:
         UsageError: the file is missing or not TOML, a key is unknown, a value does not fit.
     """
-    if file is not None and not file.is_file():
+    if file is not None and not file.exists():
         raise UsageError(f"There is no configuration file {file}.", "Name one that exists, or leave --config out.")
     file = file or find_file(Path.cwd())
     merged: dict[str, dict[str, Any]] = {}
@@ -173,8 +177,9 @@ def _layers(
                 raise _unknown(section, list(_sections()), str(file))
             for name, value in values.items():
                 yield f"{section}.{name}", value, str(file)
+    _check_variables(environ)
     for key in known_keys():
-        variable = "BUILDER_" + key.upper().replace(".", "_").replace("-", "_")
+        variable = _variable(key)
         if variable in environ:
             yield key, _from_text(key, environ[variable]), variable
     for key, value in flags.items():
@@ -196,8 +201,28 @@ def _from_text(key: str, text: str) -> object:
     if key == "build.features":
         return parts
     if key == "build.definitions":
-        return {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in parts)}
+        pairs = [part.partition("=") for part in parts]
+        if wrong := next((part for part, equals, _ in pairs if not equals), None):
+            raise UsageError(
+                f"{_variable(key)} holds {wrong!r}, which is no definition.", "Write NAME=VALUE,NAME=VALUE."
+            )
+        return {name.strip(): value.strip() for name, _, value in pairs}
     return text
+
+
+def _variable(key: str) -> str:
+    return "BUILDER_" + key.upper().replace(".", "_").replace("-", "_")
+
+
+def _check_variables(environ: Mapping[str, str]) -> None:
+    """Refuse variables that look like ours and are none; those of other sections are somebody else's."""
+    known = {_variable(key): key for key in known_keys()}
+    ours = tuple(f"BUILDER_{section.upper()}_" for section in _sections())
+    for name in environ:
+        if name.startswith(ours) and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"Did you mean {near[0]}?" if near else "See `builder config`."
+            raise UsageError(f"There is no setting for the variable {name}.", hint)
 
 
 def _refusal(detail: ErrorDetails, sources: Mapping[str, str]) -> UsageError:
@@ -206,8 +231,17 @@ def _refusal(detail: ErrorDetails, sources: Mapping[str, str]) -> UsageError:
     source = sources.get(key, "the configuration")
     if detail["type"] == "extra_forbidden":
         return _unknown(key, known_keys(), source)
-    hint = f"Choose one of {', '.join(get_args(Feature))}." if key == "build.features" else "See `builder config`."
-    return UsageError(f"{key} in {source} does not fit: {detail['msg']} (got {detail['input']!r}).", hint)
+    if key == "build.features":
+        hint = f"Choose from {', '.join(get_args(Feature))}."
+    else:
+        hint = f"It takes: {_description(key)}."
+    return UsageError(f"{key} in {source} cannot be {detail['input']!r}.", hint)
+
+
+def _description(key: str) -> str:
+    section, _, name = key.partition(".")
+    field = _sections()[section].model_fields.get(name.replace("-", "_")) if section in _sections() else None
+    return (field.description if field else None) or "see builder.toml"
 
 
 def _unknown(key: str, known: list[str], source: str) -> UsageError:

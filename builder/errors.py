@@ -43,6 +43,16 @@ class BuilderError(Exception):
         self.excerpt = excerpt
         self.log = log
 
+    def document(self) -> dict[str, object]:
+        """The error as JSON-ready data."""
+        return {
+            "exit_code": int(self.exit_code),
+            "cause": self.cause,
+            "remedy": self.remedy,
+            "excerpt": list(self.excerpt),
+            "log": str(self.log) if self.log else None,
+        }
+
 
 class UsageError(BuilderError):
     """The command line or the configuration asks for something that does not exist or does not fit together."""

@@ -6,12 +6,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from builder.errors import MachineError
+
 
 @dataclass(frozen=True)
 class Paths:
     """Folders below one cache folder; each is made when first asked for.
 
-    The cache holds nothing that cannot be made or fetched again.
+    The cache holds nothing that cannot be made or fetched again. Each folder raises MachineError where it cannot be
+    made.
     """
 
     cache: Path
@@ -27,7 +30,13 @@ class Paths:
 
     def _made(self, name: str) -> Path:
         folder = self.cache / name
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MachineError(
+                f"The cache folder {self.cache} cannot be used: {error.strerror}.",
+                "Set BUILDER_CACHE to a folder that can be written to.",
+            ) from error
         return folder
 
     @property
@@ -49,6 +58,11 @@ class Paths:
     def bases(self) -> Path:
         """What base images are made of."""
         return self._made("bases")
+
+    @property
+    def locks(self) -> Path:
+        """Files that processes hold while they make what no two may make at once."""
+        return self._made("locks")
 
     @property
     def logs(self) -> Path:

@@ -15,7 +15,7 @@ from builder.gates.stamp import judge_built
 from builder.gates.verdict import Outcome, Verdict
 from builder.gates.version import Minimum
 from builder.image.bases import BaseRequest, Choice, Workshop, choose, ensure
-from builder.image.build import build, find_built, name_image
+from builder.image.build import build, creation_time, find_built, name_image
 from builder.image.buildx import Buildx
 from builder.image.recipe import SERVER_RECIPE, recipe_digest
 from builder.image.toolchain import probe
@@ -27,6 +27,7 @@ from builder.server.probe import Prober
 from builder.server.subject import ImageSubject
 from builder.source.prepare import prepare
 from builder.source.tree import SourceTree
+from builder.staging import exclusive
 
 _VERSION_LIMIT = 60.0
 """Seconds for a new image to print its version."""
@@ -38,13 +39,11 @@ class Wish:
 
     Attributes:
         variant: None takes CUDA where there is a GPU and the CPU elsewhere.
-        ref: None where none was asked for on the command line or in a file; the origin's own default then holds.
         build_number: for origins that do not know it.
     """
 
     settings: Settings
     variant: Variant | None
-    ref: str | None
     build_number: int | None
 
 
@@ -102,7 +101,7 @@ def make_build_plan(wish: Wish, tools: Tools) -> Planned:
     variant = wish.variant or _fitting_variant(tools)
     tree = prepare(
         settings.upstream.origin,
-        wish.ref,
+        settings.upstream.ref,
         repository=settings.upstream.repository,
         fallback=settings.upstream.fallback,
         build_number=wish.build_number,
@@ -131,16 +130,25 @@ def build_image(wish: Wish, tools: Tools) -> Result:
     minimum = Minimum.parse(wish.settings.version.minimum)
     planned = make_build_plan(wish, tools)
     plan = planned.plan
-    image = found = find_built(tools.engine, plan)
-    if image is None:
-        ensure(planned.choice, tools.workshop)
-        with tools.reporter.step(f"Building {plan.tag}"):
-            image = build(plan, planned.tree, tools.workshop, jobs=wish.settings.build.jobs)
-    verdict = _version_verdict(image, plan, minimum, tools)
-    references: tuple[str, ...] = ()
-    if verdict.outcome is not Outcome.FAIL:
-        references = name_image(tools.engine, image, wish.settings.image.repository, plan)
+    created = creation_time(plan)
+    with exclusive(tools.paths.locks / f"{plan.digest.removeprefix('sha256:')}.lock", tools.reporter.notice):
+        image = found = find_built(tools.engine, plan)
+        if image is None:
+            ensure(planned.choice, tools.workshop)
+            with tools.reporter.step(f"Building {plan.tag}"):
+                image = build(plan, planned.tree, tools.workshop, created=created, jobs=wish.settings.build.jobs)
+        verdict = _version_verdict(image, plan, minimum, tools)
+        references: tuple[str, ...] = ()
+        if verdict.outcome is not Outcome.FAIL:
+            references = _name(image, plan, wish.settings.image.repository, tools)
     return Result(plan, image, found is not None, references, verdict, monotonic() - started)
+
+
+def _name(image: Image, plan: BuildPlan, repository: str, tools: Tools) -> tuple[str, ...]:
+    names = name_image(tools.engine, image, repository, plan)
+    if names.before:
+        tools.reporter.notice(f"{names.candidate} was {names.before} before.")
+    return names.immutable, names.candidate
 
 
 def _version_verdict(image: Image, plan: BuildPlan, minimum: Minimum, tools: Tools) -> Verdict:

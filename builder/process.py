@@ -24,6 +24,7 @@ from typing import IO
 from builder.errors import MachineError
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
+_QUERY = re.compile(r"(://[^\s?'\"]+)\?[^\s#'\"]+")
 _GRACE = 10.0
 
 
@@ -43,8 +44,8 @@ class CommandTimeout(MachineError):
 
 
 def without_credentials(text: str) -> str:
-    """The text with the user part of every URL left out."""
-    return _CREDENTIALS.sub("", text)
+    """The text with the user part and the query of every URL left out: either may hold a token."""
+    return _QUERY.sub(r"\1", _CREDENTIALS.sub("", text))
 
 
 def as_shell_line(args: Sequence[str]) -> str:

@@ -14,7 +14,7 @@ from builder import __version__
 from builder.cli import build, check_version, config, doctor, plan, setup
 from builder.cli.session import GlobalOptions
 from builder.console import Reporter
-from builder.errors import BuilderError, ExitCode, InterruptedBySignal
+from builder.errors import BuilderError, ExitCode, InterruptedBySignal, MachineError
 
 app = typer.Typer(
     name="builder",
@@ -56,10 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command line.
 
     Returns:
-        The exit status. A BuilderError is shown, never raised; what is unexpected is raised.
+        The exit status. What a person can act on is shown, with `--json` also as the document on standard output;
+        what is unexpected is raised.
     """
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=arguments, prog_name="builder")
+        app(args=words, prog_name="builder")
     except SystemExit as ending:
         if ending.code == ExitCode.INTERRUPTED:
             Reporter().notice("interrupted")
@@ -68,9 +70,19 @@ def main(arguments: list[str] | None = None) -> int:
         Reporter().notice(f"ended by {signal.Signals(interruption.signum).name}")
         return 128 + interruption.signum
     except BuilderError as error:
-        Reporter().error(error)
-        return error.exit_code
+        return _report(error, as_json="--json" in words)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _report(MachineError(f"{where}{error.strerror}.", "Check the disk and its permissions."), as_json=False)
     return ExitCode.DONE
+
+
+def _report(error: BuilderError, *, as_json: bool) -> int:
+    reporter = Reporter()
+    reporter.error(error)
+    if as_json:
+        reporter.show_json({"schema_version": 1, "error": error.document()})
+    return error.exit_code
 
 
 def entry() -> None:

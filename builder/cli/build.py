@@ -20,6 +20,7 @@ def command(
     ref: options.Ref = None,
     build_number: options.BuildNumber = None,
     arch: options.Arch = None,
+    feature: options.Feature = None,
     cuda_release: options.CudaRelease = None,
     bases: options.Bases = None,
     devel: options.Devel = None,
@@ -32,7 +33,9 @@ def command(
     from builder.pipeline import build_image
 
     flags = options.flags(origin, ref, arch, cuda_release, bases, devel, runtime)
-    session = Session.of(context, {**flags, "image.repository": repository, "build.jobs": jobs})
+    session = Session.of(
+        context, {**flags, "build.features": feature or None, "image.repository": repository, "build.jobs": jobs}
+    )
     result = build_image(options.wish(session, cuda, build_number), options.tools(session))
     if json:
         session.reporter.show_json(_document(result))

@@ -54,7 +54,7 @@ def command(
     if minimum is not None:
         Minimum.parse(minimum)
     with ThreadPoolExecutor(1) as aside:
-        name = subject or f"{session.config.settings.image.repository}:latest"
+        name = _default_subject(session) if subject is None else subject
         ask = _question(session, parse_subject(name), gpus, timeout)
         # The configuration takes about as long to load as a container to start: do both at once.
         yardstick = aside.submit(_yardstick, session)
@@ -66,6 +66,19 @@ def command(
         session.reporter.show(_spell(verdict, answer.version))
     if code := _exit_code(verdict):
         raise typer.Exit(code)
+
+
+def _default_subject(session: Session) -> str:
+    """What is adopted; where nothing is, the candidate."""
+    from builder.engine.client import Engine
+
+    repository = session.config.settings.image.repository
+    engine = Engine(session.runner)
+    adopted, candidate = f"{repository}:latest", f"{repository}:candidate"
+    if engine.image(adopted) is None and engine.image(candidate) is not None:
+        session.reporter.notice(f"There is no {adopted} yet; asking the candidate.")
+        return candidate
+    return adopted
 
 
 def _yardstick(session: Session) -> tuple[Minimum, int | None]:

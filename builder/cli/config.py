@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from builder.cli.session import Session
+from builder.process import without_credentials
 
 
 def command(
@@ -23,7 +25,7 @@ def command(
         return
     config = session.config
     if json:
-        values = config.settings.model_dump(mode="json", by_alias=True)
+        values = {key: _plain(value_of(config.settings, key)) for key in known_keys()}
         session.reporter.show_json({"schema_version": 1, "values": values, "sources": dict(config.sources)})
         return
     from rich.table import Table
@@ -34,5 +36,16 @@ def command(
     session.reporter.show(table)
 
 
+def _plain(value: object) -> object:
+    """As JSON has it, and without the credentials that a URL may hold."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return list(value)
+    return without_credentials(value) if isinstance(value, str) else value
+
+
 def _spell(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={setting}" for name, setting in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else without_credentials(str(value))

@@ -26,6 +26,9 @@ BuildNumber = Annotated[int | None, typer.Option(min=2, help="For an origin that
 Arch = Annotated[
     str | None, typer.Option(help="GPU architectures such as 86,89; auto: the GPUs here; default: a list.")
 ]
+Feature = Annotated[
+    list[str] | None, typer.Option(help="What a CUDA image must have: cuda-graphs, f16, flash-attention; repeatable.")
+]
 CudaRelease = Annotated[str | None, typer.Option(help="CUDA release such as 13.0.")]
 Bases = Annotated[str | None, typer.Option(help="Base images: auto, nvidia, bootstrap or custom.")]
 Devel = Annotated[str | None, typer.Option(help="Image to compile in, for --bases custom.")]
@@ -59,9 +62,7 @@ def wish(session: Session, cuda: bool | None, build_number: int | None) -> Wish:
     from builder.plan.plan import Variant
 
     variant = None if cuda is None else Variant.CUDA if cuda else Variant.CPU
-    chosen = session.config.sources["upstream.ref"] != "default"
-    settings = session.config.settings
-    return Wish(settings, variant, settings.upstream.ref if chosen else None, build_number)
+    return Wish(session.config.settings, variant, build_number)
 
 
 def tools(session: Session) -> Tools:

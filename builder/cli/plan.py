@@ -23,9 +23,7 @@ def command(
     ref: options.Ref = None,
     build_number: options.BuildNumber = None,
     arch: options.Arch = None,
-    feature: Annotated[
-        list[str] | None, typer.Option(help="What a CUDA image must have; may be given several times.")
-    ] = None,
+    feature: options.Feature = None,
     cuda_release: options.CudaRelease = None,
     bases: options.Bases = None,
     devel: options.Devel = None,

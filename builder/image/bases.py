@@ -18,6 +18,7 @@ from builder.image.buildx import Buildx
 from builder.paths import Paths
 from builder.plan.plan import PlannedBases, Variant
 from builder.process import Runner
+from builder.staging import exclusive
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,10 @@ def choose(settings: Bases, request: BaseRequest, workshop: Workshop) -> Choice:
     from builder.image.providers import providers
 
     known = providers(settings, workshop)
-    if settings.provider != "auto":
-        provider = known[settings.provider]
-        return Choice(provider, request, provider.bases(request), "chosen by configuration")
-    candidates: Sequence[Provider] = [known["custom"]] if settings.devel else [known["nvidia"], known["bootstrap"]]
+    named = "custom" if settings.provider == "auto" and (settings.devel or settings.runtime) else settings.provider
+    if named != "auto":
+        return _chosen(known[named], request, workshop.engine)
+    candidates: Sequence[Provider] = [known["nvidia"], known["bootstrap"]]
     obstacles: list[str] = []
     possible: list[tuple[Provider, PlannedBases]] = []
     for provider in candidates:
@@ -123,6 +124,16 @@ def choose(settings: Bases, request: BaseRequest, workshop: Workshop) -> Choice:
     )
 
 
+def _chosen(provider: Provider, request: BaseRequest, engine: Engine) -> Choice:
+    bases = provider.bases(request)
+    if not made(engine, bases) and (obstacle := provider.obstacle(request)):
+        raise MachineError(
+            f"The bases {provider.name} cannot be had here: {obstacle}.",
+            "Choose others with `--bases`, or leave it to `--bases auto`.",
+        )
+    return Choice(provider, request, bases, "chosen by configuration")
+
+
 def ensure(choice: Choice, workshop: Workshop) -> None:
     """Make the bases that are not there.
 
@@ -131,5 +142,8 @@ def ensure(choice: Choice, workshop: Workshop) -> None:
     """
     if made(workshop.engine, choice.bases):
         return
-    with workshop.reporter.step(f"Making base images for {choice.request.kind} ({choice.bases.provider})"):
-        choice.provider.make(choice.request)
+    reporter = workshop.reporter
+    with exclusive(workshop.paths.locks / "bases.lock", reporter.notice):
+        if not made(workshop.engine, choice.bases):
+            with reporter.step(f"Making base images for {choice.request.kind} ({choice.bases.provider})"):
+                choice.provider.make(choice.request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from uuid import uuid4
 
 from builder.engine.client import Engine
 from builder.engine.images import Image
-from builder.errors import BuildError
+from builder.errors import BuildError, UsageError
 from builder.image.bases import Workshop
 from builder.image.buildx import Buildx, Built
 from builder.image.errors_in_log import first_errors
@@ -36,10 +37,25 @@ def find_built(engine: Engine, plan: BuildPlan) -> Image | None:
     return images[0] if images else None
 
 
-def build(plan: BuildPlan, tree: SourceTree, workshop: Workshop, *, jobs: int) -> Image:
+def creation_time(plan: BuildPlan, environ: Mapping[str, str] = os.environ) -> datetime:
+    """When the image says it was created: SOURCE_DATE_EPOCH, else the commit's time, else now.
+
+    Raises:
+        UsageError: SOURCE_DATE_EPOCH is no number of seconds since 1970.
+    """
+    epoch = environ.get("SOURCE_DATE_EPOCH")
+    if epoch is None:
+        return plan.revision.committed or datetime.now(UTC).replace(microsecond=0)
+    if not re.fullmatch(r"[0-9]{1,11}", epoch):
+        raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}.", "Set it to seconds since 1970, or unset it.")
+    return datetime.fromtimestamp(int(epoch), UTC)
+
+
+def build(plan: BuildPlan, tree: SourceTree, workshop: Workshop, *, created: datetime, jobs: int) -> Image:
     """Configure, judge what CMake says, compile, gather, check the labels.
 
     Args:
+        created: when the image says it was created.
         jobs: compilations at once; 0 is one per core.
 
     Raises:
@@ -47,7 +63,6 @@ def build(plan: BuildPlan, tree: SourceTree, workshop: Workshop, *, jobs: int) -
         MachineError: disk full, no engine.
     """
     toolchain = probe(workshop.engine, plan.bases.devel, workshop.paths.bases)
-    created = _created(plan)
     wanted = labels(plan, created)
     with tempfile.TemporaryDirectory(prefix="plan-") as scratch:
         contexts = {_source_name(plan): tree.path, "plan": _plan_context(plan, tree, Path(scratch) / "plan")}
@@ -56,7 +71,7 @@ def build(plan: BuildPlan, tree: SourceTree, workshop: Workshop, *, jobs: int) -
         record_folder = _record_context(plan, proofs, toolchain, Path(scratch) / "record")
         with _whole_log(job):
             job.run(
-                "Compiling",
+                "Building",
                 "served",
                 tag=_unnamed(plan),
                 contexts={"record": record_folder},
@@ -70,11 +85,23 @@ def build(plan: BuildPlan, tree: SourceTree, workshop: Workshop, *, jobs: int) -
     return image
 
 
-def name_image(engine: Engine, image: Image, repository: str, plan: BuildPlan) -> tuple[str, str]:
-    """Give the image its immutable tag and make it the candidate.
+@dataclass(frozen=True)
+class Names:
+    """What an image is called.
 
-    Returns:
-        Both references.
+    Attributes:
+        immutable: its own tag, never moved.
+        candidate: the moving tag that now names it.
+        before: what the moving tag named before, where that was another image: its own tag, else its ID.
+    """
+
+    immutable: str
+    candidate: str
+    before: str | None
+
+
+def name_image(engine: Engine, image: Image, repository: str, plan: BuildPlan) -> Names:
+    """Give the image its immutable tag and make it the candidate.
 
     Raises:
         BuildError: the immutable tag is another image's; it is never moved.
@@ -89,10 +116,16 @@ def name_image(engine: Engine, image: Image, repository: str, plan: BuildPlan) -
     if holder is None:
         engine.tag(image.id, immutable)
     current = engine.image(candidate)
+    before = None
     if current is None or current.id != image.id:
+        before = _own_name(current, candidate) if current else None
         engine.tag(image.id, candidate)
     engine.remove_image(_unnamed(plan))
-    return immutable, candidate
+    return Names(immutable, candidate, before)
+
+
+def _own_name(image: Image, candidate: str) -> str:
+    return next((reference for reference in image.references if reference != candidate), image.id)
 
 
 def _unnamed(plan: BuildPlan) -> str:
@@ -198,9 +231,3 @@ def _record_context(plan: BuildPlan, proofs: tuple[Proof, ...], toolchain: Toolc
     document = record(plan, proofs, asdict(toolchain))
     (folder / "build.json").write_text(json.dumps(document, indent=2) + "\n")
     return folder
-
-
-def _created(plan: BuildPlan) -> datetime:
-    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
-        return datetime.fromtimestamp(int(epoch), UTC)
-    return plan.revision.committed or datetime.now(UTC).replace(microsecond=0)

@@ -9,20 +9,17 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any
 
-from builder.console import Reporter, spell_duration
+from builder.console import Reporter
 from builder.engine.client import Engine
 from builder.errors import BuilderError, BuildError, MachineError
-from builder.image.progress import LogLine, Position, ProgressReader
+from builder.image.display import Display, display
+from builder.image.progress import LogLine, ProgressReader
 from builder.process import Runner
-
-_PLAIN_INTERVAL = 30.0
-"""Seconds between two lines of progress where there is no terminal."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,7 @@ class Buildx:
             command += [f"--output=type=local,dest={export}"] if export else ["--load"]
             command.append(str(context))
             reader = ProgressReader()
-            with log.open("wb") as sink, self._display(title, reader) as show:
+            with log.open("wb") as sink, display(self.reporter, title, reader) as show:
                 status = self._stream(command, reader, sink, show, environment or {})
             if status:
                 raise _explain(title, status, reader, log)
@@ -126,92 +123,6 @@ class Buildx:
         )
         take(reader.finish())
         return status
-
-    @contextmanager
-    def _display(self, title: str, reader: ProgressReader) -> Iterator[Display]:
-        display: Display = (
-            LiveDisplay(self.reporter, title) if self.reporter.live else PlainDisplay(self.reporter, title)
-        )
-        try:
-            yield display
-        finally:
-            display.close(reader.position)
-
-
-class Display:
-    """Shows where a build stands."""
-
-    def update(self, position: Position) -> None:
-        """Show a position; called a few times a second."""
-
-    def close(self, position: Position) -> None:
-        """The build has ended at this position."""
-
-
-class LiveDisplay(Display):
-    """A bar on a terminal: step, `[n/m]`, time taken, time left."""
-
-    def __init__(self, reporter: Reporter, title: str) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-        self._title = title
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[count]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=reporter.err,
-            transient=True,
-            speed_estimate_period=600,
-        )
-        self._task = self._progress.add_task(title, total=None, count="")
-        self._progress.start()
-
-    def update(self, position: Position) -> None:
-        """Move the bar."""
-        if position.total:
-            count = f"[{position.done}/{position.total}]"
-            self._progress.update(self._task, completed=position.done, total=position.total, count=count)
-        elif position.step:
-            self._progress.update(self._task, count=_short(position.step))
-
-    def close(self, position: Position) -> None:
-        """Take the bar away."""
-        self.update(position)
-        self._progress.stop()
-
-
-class PlainDisplay(Display):
-    """A line now and then where nothing can be rewritten."""
-
-    def __init__(self, reporter: Reporter, title: str) -> None:
-        self._reporter = reporter
-        self._title = title
-        self._started = monotonic()
-        self._next = 0.0
-        self._step = ""
-
-    def update(self, position: Position) -> None:
-        """A line for each new step, and every half minute while one is counted."""
-        now = monotonic()
-        if position.step != self._step:
-            self._step = position.step
-            self._reporter.detail(f"{self._title}: {_short(position.step)}")
-        if position.total and now >= self._next:
-            self._next = now + _PLAIN_INTERVAL
-            self._reporter.notice(f"{self._title}: [{position.done}/{position.total}]{self._left(position, now)}")
-
-    def _left(self, position: Position, now: float) -> str:
-        taken = now - self._started
-        if position.done < 1 or taken < _PLAIN_INTERVAL / 2:
-            return ""
-        return f", about {spell_duration(taken * (position.total - position.done) / position.done)} left"
-
-
-def _short(step: str) -> str:
-    return step if len(step) <= 32 else step[:31] + "…"  # noqa: PLR2004
 
 
 def _flags(flag: str, values: Mapping[str, str]) -> list[str]:

@@ -13,6 +13,8 @@ _TELLING = re.compile(
 _NOISE = re.compile(r"\[-W|warning:|^\s*\d+ \||^ERROR: failed to solve")
 _LIMIT = 8
 _WIDTH = 400
+_MESSAGE = 4
+"""Indented lines after CMake's header that are its message."""
 
 
 class FirstErrors:
@@ -20,6 +22,7 @@ class FirstErrors:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._indented = 0
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -28,10 +31,15 @@ class FirstErrors:
 
     def take(self, line: str) -> None:
         """Look at one line."""
-        if len(self._lines) >= _LIMIT or not _TELLING.search(line) or _NOISE.search(line):
-            return
         told = line.strip()[:_WIDTH]
-        if told not in self._lines:
+        if self._indented and (not told or line[:1] == " "):
+            self._indented -= bool(told)
+        elif _TELLING.search(line) and not _NOISE.search(line):
+            self._indented = _MESSAGE if "CMake Error" in line else 0
+        else:
+            self._indented = 0
+            return
+        if told and told not in self._lines and len(self._lines) < _LIMIT:
             self._lines.append(told)
 
 

@@ -125,6 +125,8 @@ class Prober:
         return replace(answer, seconds=monotonic() - started)
 
     def _ask_binary(self, path: Path) -> Answer:
+        if path.is_dir():
+            return Answer(failure=StartFailure(f"{path} is a folder.", "Name the llama-server in it."))
         if not path.is_file():
             return Answer(failure=StartFailure(f"There is no file {path}.", "Name a llama-server that exists."))
         try:

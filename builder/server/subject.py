@@ -46,7 +46,7 @@ Subject = ImageSubject | ContainerSubject | BinarySubject | TextSubject
 def parse_subject(text: str) -> Subject:
     """Tell what a word on the command line names.
 
-    A word that starts like a path is one, as is the name of an executable file; all else is an image.
+    A word that starts like a path is one, as is the name of a file; all else is an image.
 
     Raises:
         UsageError: it cannot be the name of any of them.
@@ -57,13 +57,13 @@ def parse_subject(text: str) -> Subject:
         return TextSubject()
     if text.startswith(_CONTAINER_PREFIX):
         return ContainerSubject(_checked(_CONTAINER, text.removeprefix(_CONTAINER_PREFIX), "a container"))
-    if text.startswith(("/", "./", "../", "~/")) or _is_program(text):
+    if text.startswith(("/", "./", "../", "~/")) or _is_file(text):
         return BinarySubject(Path(text).expanduser())
     return ImageSubject(_checked(_REFERENCE, text, "an image"))
 
 
-def _is_program(text: str) -> bool:
-    return "\0" not in text and os.path.isfile(text) and os.access(text, os.X_OK)  # noqa: PTH113
+def _is_file(text: str) -> bool:
+    return "\0" not in text and os.path.isfile(text)  # noqa: PTH113
 
 
 def _is_unicode(text: str) -> bool:

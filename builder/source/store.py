@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from builder.source.digest import digest_tree, walk
+from builder.staging import disk_errors, exclusive, staged, write_whole
 from builder.upstream.layout import declared_release, require_llama_tree
-from builder.upstream.staging import disk_errors, exclusive, staged, write_whole
 from builder.upstream.supply import Supply, Traces
 
 MODIFIED = 946_684_800

@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, BinaryIO, Protocol, cast
 
 from builder.errors import SourceError
-from builder.upstream.staging import disk_errors
+from builder.staging import disk_errors
 
 _CHUNK = 1 << 20
 _END_OF_TAR = bytes(tarfile.BLOCKSIZE)

@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 from builder.console import Reporter
 from builder.errors import SourceError
 from builder.process import Runner
+from builder.staging import disk_errors
 from builder.upstream.git import Git, Repository
 from builder.upstream.layout import require_llama_tree
 from builder.upstream.revision import Revision
-from builder.upstream.staging import disk_errors
 from builder.upstream.supply import Traces
 
 _SETTLED_NS = 2_000_000_000

@@ -15,9 +15,9 @@ from urllib.parse import unquote
 
 from builder.console import Reporter
 from builder.process import Runner
+from builder.staging import exclusive, staged
 from builder.upstream.git import LATEST, Damaged, Git, Repository, Unreachable, is_full_commit, newest_tag
 from builder.upstream.origin import GitUrl
-from builder.upstream.staging import exclusive, staged
 
 _ANSWER = 10.0
 """Seconds in which a server must say that it is there."""

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from builder.console import Reporter, spell_size
 from builder.errors import SourceError
 from builder.process import Runner, without_credentials
+from builder.staging import disk_errors, exclusive, staged, write_whole
 from builder.upstream.origin import Package
 from builder.upstream.revision import Revision
 from builder.upstream.sdist import ArchiveSupply, sha256_of
-from builder.upstream.staging import disk_errors, exclusive, staged, write_whole
 
 if TYPE_CHECKING:
     from packaging.version import Version

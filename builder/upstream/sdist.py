@@ -15,11 +15,11 @@ from pathlib import Path, PurePosixPath
 
 from builder.errors import BuilderError, SourceError
 from builder.process import Runner
+from builder.staging import disk_errors
 from builder.upstream.archive import commit_in, unpack
 from builder.upstream.git import Git
 from builder.upstream.layout import NotATree, find_llama_tree
 from builder.upstream.revision import Revision
-from builder.upstream.staging import disk_errors
 from builder.upstream.supply import Traces
 
 _MODULE = Path(".git", "modules", "vendor", "llama.cpp")

@@ -49,6 +49,12 @@ def tree(tmp_path: Path) -> Path:
     return folder
 
 
+def _forget(engine: Engine, done: subprocess.CompletedProcess[str]) -> None:
+    """Remove what an image is called that did not pass."""
+    digest = _document(done)["plan"]["digest"].removeprefix("sha256:")
+    engine.remove_image(f"builder-build/unjudged:{digest[:16]}")
+
+
 def _build(tree: Path, name: str, *more: str) -> subprocess.CompletedProcess[str]:
     return builder("build", "--cpu", "--origin", str(tree), "--name", name, *more)
 
@@ -121,18 +127,20 @@ def test_too_old_is_not_made_the_candidate(engine: Engine, tree: Path, name: str
     old = text.replace("version: 0.5.0-dev (build %d, commit %s)", "version: %d (%s)")
     assert old != text
     (tree / SERVER).write_text(old)
-    done = _build(tree, name, "--build-number", "3000")
+    done = _build(tree, name, "--build-number", "3000", "--json")
     assert done.returncode == ExitCode.VERSION, done.stderr
     assert engine.image(f"{name}:candidate") is None
+    _forget(engine, done)
 
 
 def test_image_that_prints_another_number_fails(engine: Engine, tree: Path, name: str) -> None:
     text = (tree / SERVER).read_text()
     (tree / SERVER).write_text(text.replace("BUILD_NUMBER, BUILD_COMMIT", "BUILD_NUMBER + 1, BUILD_COMMIT"))
-    done = _build(tree, name, "--build-number", "10991")
+    done = _build(tree, name, "--build-number", "10991", "--json")
     assert done.returncode == ExitCode.VERSION, done.stderr
-    assert "stamped was 10991" in done.stdout + done.stderr
+    assert "stamped was 10991" in done.stdout
     assert engine.image(f"{name}:candidate") is None
+    _forget(engine, done)
 
 
 def test_immutable_tag_is_never_moved(engine: Engine, tree: Path, name: str) -> None:
@@ -153,6 +161,24 @@ def test_trees_that_differ_in_contents_alone_are_not_mixed(engine: Engine, tree:
         assert _build(tree, name).returncode == ExitCode.DONE
         said = engine.ask("run", "--rm", "--network=none", f"{name}:candidate", "--version").stderr
         assert answer in said
+
+
+def test_two_builds_of_the_same_at_once_give_one_image(tree: Path, name: str) -> None:
+    arguments = ["build", "--cpu", "--origin", str(tree), "--name", name, "--build-number", "10991", "--json"]
+    command = [sys.executable, "-m", "builder", *arguments]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    documents = [json.loads(process.communicate(timeout=300)[0]) for process in both]
+    assert {document["found"] for document in documents} == {True, False}
+    assert len({document["image"]["id"] for document in documents}) == 1
+
+
+def test_error_is_a_document_too(tree: Path, name: str) -> None:
+    (tree / "CMakeLists.txt").open("a").write('message(FATAL_ERROR "no way to go on")\n')
+    done = _build(tree, name, "--json")
+    assert done.returncode == ExitCode.BUILD
+    error = _document(done)["error"]
+    assert error["exit_code"] == ExitCode.BUILD
+    assert "no way to go on" in error["excerpt"]
 
 
 def test_compiler_error_shows_its_first_lines(tree: Path, name: str) -> None:
@@ -204,7 +230,7 @@ def test_interruption_leaves_nothing_running(engine: Engine, tree: Path, name: s
     process = subprocess.Popen([sys.executable, "-m", "builder", *arguments], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
-        while "Compiling" not in (line := process.stderr.readline()):
+        while ": [" not in (line := process.stderr.readline()):
             assert line, "the build ended before it compiled"
         time.sleep(1)
         process.send_signal(signal.SIGINT)
@@ -248,6 +274,9 @@ def test_health_check_follows_the_port(engine: Engine, tree: Path, name: str, co
         (["--cuda", "--arch", "9999"], 2, "9999"),
         (["--build-number", "1"], 2, "--build-number"),
         (["--jobs", "-1"], 2, "build.jobs"),
+        (["--name", "a/b:tag"], 2, "image.repository"),
+        (["--cuda", "--cuda-release", "99.9"], 2, "build.cuda"),
+        (["--bases", "nvidia", "--cuda", "--cuda-release", "11.1"], 2, "11.1"),
     ],
 )
 def test_bad_input_has_its_code_and_names_the_thing(
@@ -255,10 +284,32 @@ def test_bad_input_has_its_code_and_names_the_thing(
 ) -> None:
     origin = [] if "--origin" in arguments else ["--origin", str(tree)]
     variant = [] if "--cuda" in arguments else ["--cpu"]
-    done = builder("build", *variant, *origin, "--name", name, *arguments)
+    named_image = [] if "--name" in arguments else ["--name", name]
+    done = builder("build", *variant, *origin, *named_image, *arguments)
     assert done.returncode == code, done.stderr
     assert named in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
+
+
+def test_source_date_epoch(tree: Path, name: str) -> None:
+    env = {**os.environ, "SOURCE_DATE_EPOCH": "yesterday"}
+    refused = builder("build", "--cpu", "--origin", str(tree), "--name", name, env=env)
+    assert refused.returncode == ExitCode.USAGE
+    assert "SOURCE_DATE_EPOCH" in refused.stderr
+    done = builder(
+        "build", "--cpu", "--origin", str(tree), "--name", name, "--json", env={**env, "SOURCE_DATE_EPOCH": "86400"}
+    )
+    assert _document(done)["image"]["labels"]["org.opencontainers.image.created"].startswith("1970-01-02T00:00:00")
+
+
+def test_cache_that_cannot_be_used(tree: Path, name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for cache in ("/proc/nowhere", str(tmp_path / "file")):
+        env = {**os.environ, "BUILDER_CACHE": cache}
+        done = builder("build", "--cpu", "--origin", str(tree), "--name", name, env=env)
+        assert done.returncode == ExitCode.MACHINE
+        assert "Traceback" not in done.stderr
+        assert "BUILDER_CACHE" in done.stderr
 
 
 def test_real_llama_cpp(engine: Engine, cpu_image: str) -> None:

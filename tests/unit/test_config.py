@@ -52,6 +52,7 @@ def test_unknown_keys_are_refused_by_name(tmp_path: Path, text: str, named: str,
         ("[bases]\nprovider = 'alpine'\n", "bases.provider"),
         ("[build]\njobs = -1\n", "build.jobs"),
         ("[image]\nrepository = 'Local AI'\n", "image.repository"),
+        ("[image]\nrepository = 'a:b'\n", "image.repository"),
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_key_and_file(tmp_path: Path, text: str, named: str) -> None:
@@ -59,6 +60,31 @@ def test_values_that_do_not_fit_are_refused_by_key_and_file(tmp_path: Path, text
     with pytest.raises(UsageError) as caught:
         load(file, environ={})
     assert caught.value.cause.startswith(f"{named} in {file}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("BUILDER_BUILD_JBOS", "1", "BUILDER_BUILD_JOBS"),
+        ("BUILDER_BUILD_DEFINITIONS", "xx", "NAME=VALUE"),
+        ("BUILDER_VERSION_MINIMUM", "junk", "v0.3.0"),
+        ("BUILDER_BUILD_CUDA", "99.9", "13.0"),
+    ],
+)
+def test_variables_that_do_not_fit_are_refused_with_what_would(name: str, value: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(None, {}, {name: value})
+    assert name in caught.value.cause
+    assert told in caught.value.remedy
+
+
+def test_variables_of_others_are_left_alone() -> None:
+    assert load(None, {}, {"BUILDER_FOO": "1", "BUILDER_CACHE": "/x"}).settings == load(None, {}, {}).settings
+
+
+@pytest.mark.parametrize("name", ["local-ai-llama", "host:5000/a/b", "ghcr.io/owner/a_b.c"])
+def test_names_of_images(name: str) -> None:
+    assert load(None, {"image.repository": name}, {}).settings.image.repository == name
 
 
 def test_text_that_is_not_toml(tmp_path: Path) -> None:

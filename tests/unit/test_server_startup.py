@@ -119,13 +119,13 @@ def test_a_subject_is_what_it_looks_like(text: str, subject: Subject) -> None:
     assert parse_subject(text) == subject
 
 
-def test_an_executable_file_is_a_binary_without_a_path_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_a_binary_without_a_path_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "llama-server").touch(mode=0o755)
     (tmp_path / "notes").touch(mode=0o644)
     (tmp_path / "folder").mkdir()
     assert parse_subject("llama-server") == BinarySubject(Path("llama-server"))
-    assert parse_subject("notes") == ImageSubject("notes")
+    assert parse_subject("notes") == BinarySubject(Path("notes"))
     assert parse_subject("folder") == ImageSubject("folder")
 
 

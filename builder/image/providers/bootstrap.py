@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +12,12 @@ from pathlib import Path
 from builder.engine.apt_sources import archive_of, read_sources
 from builder.engine.machine import this_distribution
 from builder.engine.packages import install
-from builder.errors import MachineError
+from builder.errors import MachineError, UsageError
 from builder.image.bases import BaseRequest, Workshop
 from builder.image.providers.naming import named_bases
 from builder.image.recipe import DOCKERFILES, recipe_digest
 from builder.plan.plan import PlannedBases, Variant
+from builder.staging import staged
 
 SUITE = "trixie"
 DEVEL_PACKAGES = ("ca-certificates", "ccache", "cmake", "g++", "libssl-dev", "ninja-build")
@@ -107,8 +107,8 @@ class Bootstrap:
 
     def _rootfs(self, packages: Sequence[str], reference: str) -> None:
         self._workshop.reporter.notice(f"Debian {SUITE} with {', '.join(packages)}: {reference}")
-        with tempfile.TemporaryDirectory(prefix="rootfs-", dir=self._workshop.paths.bases) as folder:
-            archive = Path(folder) / "rootfs.tar"
+        with staged(self._workshop.paths.bases) as folder:
+            archive = folder / "rootfs.tar"
             command = [
                 "mmdebstrap",
                 *_ROOTFS_OPTIONS,
@@ -130,17 +130,22 @@ class Bootstrap:
     def _toolkit(self, cuda: str) -> Iterator[Path]:
         wanted = f"cuda-toolkit[{','.join(CUDA_PARTS)}]=={cuda}.*"
         self._workshop.reporter.notice(f"CUDA {cuda} from NVIDIA's wheels: {wanted}")
-        with tempfile.TemporaryDirectory(prefix="cuda-", dir=self._workshop.paths.bases) as folder:
+        with staged(self._workshop.paths.bases) as folder:
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--ignore-installed"]
-            command += ["--disable-pip-version-check", "--only-binary=:all:", "--target", folder, wanted]
+            command += ["--disable-pip-version-check", "--only-binary=:all:", "--target", str(folder), wanted]
             done = self._workshop.runner.run(command, timeout=_WHEELS)
+            if "No matching distribution" in done.stderr:
+                raise UsageError(
+                    f"The Python package index has no CUDA {cuda} toolkit.",
+                    "Choose another release with --cuda-release, or other bases.",
+                )
             if done.returncode:
                 raise MachineError(
                     f"The CUDA toolkit {cuda} could not be had from the Python package index.",
                     "Check that pip reaches its index; the command is in the log.",
                     excerpt=_telling(done.stderr),
                 )
-            components = Path(folder) / "nvidia"
+            components = folder / "nvidia"
             for pattern in UNWANTED:
                 for file in components.glob(pattern):
                     file.unlink()

@@ -43,7 +43,8 @@ class Custom:
         key = f"bases.{role}"
         if not reference:
             raise UsageError(
-                f"The provider `custom` needs {key}.", f"Set {key} in builder.toml, or choose another bases.provider."
+                f"Bases of your own need {key}.",
+                f"Give --{role} IMAGE, set {key} in builder.toml, or choose other bases.",
             )
         engine = self._workshop.engine
         found = engine.image(reference)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builder.errors import BuilderError, MachineError, SourceError
-from builder.upstream.staging import disk_errors, exclusive, staged, write_whole
+from builder.staging import disk_errors, exclusive, staged, write_whole
 
 
 def _ignore(_text: str) -> None:
