@@ -19,7 +19,7 @@ quickstart: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/builder setup
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest tests/unit

@@ -38,21 +38,18 @@ class LiveDisplay(Display):
     """A line on a terminal: what is built, what happens, `[n/m]`, time taken, time left."""
 
     def __init__(self, reporter: Reporter, title: str) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, Progress, TextColumn
 
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[doing]}", markup=False),
-            TimeElapsedColumn(),
-            TextColumn("·"),
-            TimeRemainingColumn(),
-            TextColumn("left"),
+            TextColumn("{task.fields[time]}", markup=False),
             console=reporter.err,
             transient=True,
             speed_estimate_period=600,
         )
-        self._task = self._progress.add_task(title, total=None, doing="")
+        self._task = self._progress.add_task(title, total=None, doing="", time="")
         self._progress.start()
 
     def update(self, position: Position) -> None:
@@ -62,6 +59,12 @@ class LiveDisplay(Display):
             self._progress.update(self._task, completed=position.done, total=position.total, doing=doing)
         else:
             self._progress.update(self._task, total=None, doing=action(position.step))
+        self._progress.update(self._task, time=self._time())
+
+    def _time(self) -> str:
+        task = self._progress.tasks[0]
+        taken = spell_duration(task.elapsed or 0)
+        return taken if task.time_remaining is None else f"{taken}, {spell_duration(task.time_remaining)} left"
 
     def close(self) -> None:
         """Take the line away."""
