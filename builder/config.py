@@ -18,6 +18,10 @@ from builder.errors import UsageError
 FILE_NAME = "builder.toml"
 Feature = Literal["cuda", "cuda-graphs", "f16", "flash-attention"]
 _REPOSITORY = r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$"
+_IMAGE = (
+    rf"^({_REPOSITORY[1:-1]}(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?|sha256:[0-9a-f]{{64}})?$"
+)
+"""A name with or without tag and digest, an ID, or nothing."""
 _MINIMUM = r"^(b?[0-9]{1,9}|v?[0-9]+\.[0-9]+\S*)$"
 Provider = Literal["auto", "nvidia", "bootstrap", "custom"]
 
@@ -60,8 +64,10 @@ class Bases(_Section):
     """The images a build starts from."""
 
     provider: Provider = Field("auto", description="auto, nvidia, bootstrap or custom")
-    devel: str = Field("", description="custom: image with compilers, cmake, ninja and the CUDA toolkit")
-    runtime: str = Field("", description="custom: image with the C library and curl")
+    devel: str = Field(
+        "", pattern=_IMAGE, description="custom: image with compilers, cmake, ninja and the CUDA toolkit"
+    )
+    runtime: str = Field("", pattern=_IMAGE, description="custom: image with the C library and curl")
     as_of: str = Field("", description="any text; another one makes the bases anew")
 
 

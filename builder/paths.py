@@ -60,6 +60,11 @@ class Paths:
         return self._made("bases")
 
     @property
+    def images(self) -> Path:
+        """IDs of the images that were built, one file per plan."""
+        return self._made("images")
+
+    @property
     def locks(self) -> Path:
         """Files that processes hold while they make what no two may make at once."""
         return self._made("locks")

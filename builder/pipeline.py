@@ -15,15 +15,16 @@ from builder.gates.stamp import judge_built
 from builder.gates.verdict import Outcome, Verdict
 from builder.gates.version import Minimum
 from builder.image.bases import BaseRequest, Choice, Workshop, choose, ensure
-from builder.image.build import build, creation_time, find_built, name_image
+from builder.image.build import build, creation_time
 from builder.image.buildx import Buildx
+from builder.image.names import find_built, let_go, make_candidate, name_image
 from builder.image.recipe import SERVER_RECIPE, recipe_digest
 from builder.image.toolchain import probe
 from builder.paths import Paths
 from builder.plan.make import make_plan
 from builder.plan.plan import BuildPlan, Variant
 from builder.process import Runner
-from builder.server.probe import Prober
+from builder.server.probe import Answer, Prober
 from builder.server.subject import ImageSubject
 from builder.source.prepare import prepare
 from builder.source.tree import SourceTree
@@ -79,7 +80,8 @@ class Result:
 
     Attributes:
         found: whether the image was already there for the same inputs.
-        references: immutable tag and candidate; empty where the version gate failed.
+        references: immutable tag and candidate; the first alone where the image could not be judged; none where it
+            failed or does not start.
         seconds: time taken by all stages.
     """
 
@@ -114,9 +116,13 @@ def make_build_plan(wish: Wish, tools: Tools) -> Planned:
     tools.reporter.notice(f"Bases: {choice.bases.provider} ({choice.reason}).")
     if choice.bases.provider == "custom" and variant is Variant.CUDA:
         settings = _with_cuda_of(choice, settings, tools)
-    capabilities = compute_capabilities(tools.runner) if variant is Variant.CUDA else ()
+    by_gpus = variant is Variant.CUDA and settings.build.architectures == "auto"
+    capabilities = compute_capabilities(tools.runner) if by_gpus else ()
     recipe = recipe_digest(SERVER_RECIPE)
-    plan = make_plan(tree, settings, variant, choice.bases, recipe, capabilities=capabilities)
+    architecture = tools.engine.architecture()
+    plan = make_plan(
+        tree, settings, variant, choice.bases, recipe, capabilities=capabilities, architecture=architecture
+    )
     return Planned(tree, choice, plan)
 
 
@@ -127,34 +133,50 @@ def build_image(wish: Wish, tools: Tools) -> Result:
         BuilderError: of the stage that failed.
     """
     started = monotonic()
+    tools.engine.sweep()
     minimum = Minimum.parse(wish.settings.version.minimum)
     planned = make_build_plan(wish, tools)
     plan = planned.plan
     created = creation_time(plan)
+    repository = wish.settings.image.repository
     with exclusive(tools.paths.locks / f"{plan.digest.removeprefix('sha256:')}.lock", tools.reporter.notice):
-        image = found = find_built(tools.engine, plan)
-        if image is None:
-            ensure(planned.choice, tools.workshop)
-            with tools.reporter.step(f"Building {plan.tag}"):
-                image = build(plan, planned.tree, tools.workshop, created=created, jobs=wish.settings.build.jobs)
-        verdict = _version_verdict(image, plan, minimum, tools)
-        references: tuple[str, ...] = ()
-        if verdict.outcome is not Outcome.FAIL:
-            references = _name(image, plan, wish.settings.image.repository, tools)
+        image = found = find_built(tools.engine, plan, repository, tools.paths.images)
+        try:
+            if image is None:
+                ensure(planned.choice, tools.workshop)
+                with tools.reporter.step(f"Building {plan.tag}"):
+                    image = build(plan, planned.tree, tools.workshop, created=created, jobs=wish.settings.build.jobs)
+            answer = _ask_version(image, tools)
+            verdict = judge_built(plan.tag, answer, plan.stamp, minimum)
+            references = _name(image, plan, repository, answer, verdict, tools)
+        finally:
+            let_go(tools.engine, plan)
     return Result(plan, image, found is not None, references, verdict, monotonic() - started)
 
 
-def _name(image: Image, plan: BuildPlan, repository: str, tools: Tools) -> tuple[str, ...]:
-    names = name_image(tools.engine, image, repository, plan)
-    if names.before:
-        tools.reporter.notice(f"{names.candidate} was {names.before} before.")
-    return names.immutable, names.candidate
-
-
-def _version_verdict(image: Image, plan: BuildPlan, minimum: Minimum, tools: Tools) -> Verdict:
+def _ask_version(image: Image, tools: Tools) -> Answer:
     prober = Prober(tools.runner, tools.engine, run_id=tools.logs.name, timeout=_VERSION_LIMIT)
-    answer = prober.ask(ImageSubject(image.id))
-    return judge_built(plan.tag, answer, plan.stamp, minimum)
+    return prober.ask(ImageSubject(image.id))
+
+
+def _name(
+    image: Image, plan: BuildPlan, repository: str, answer: Answer, verdict: Verdict, tools: Tools
+) -> tuple[str, ...]:
+    """Name what deserves it.
+
+    What passed gets its tag and becomes the candidate. What is whole but could not be judged, since its number is not
+    known or it needs a GPU to start, gets its tag alone. Anything else gets no name.
+    """
+    whole = answer.version is not None or (answer.failure is not None and answer.failure.wants_driver)
+    if verdict.outcome is Outcome.FAIL or not whole:
+        return ()
+    immutable = name_image(tools.engine, image, repository, plan)
+    if verdict.outcome is not Outcome.PASS:
+        return (immutable,)
+    candidate = make_candidate(tools.engine, image, repository)
+    if candidate.before:
+        tools.reporter.notice(f"{candidate.reference} was {candidate.before} before.")
+    return immutable, candidate.reference
 
 
 def _fitting_variant(tools: Tools) -> Variant:

@@ -16,27 +16,34 @@ import signal
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
 from typing import IO
 
 from builder.errors import MachineError
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]+@")
+_CREDENTIALS = re.compile(r"(?<=://)(?!/)(?:[^/?#\s]*[:@]\S*|\S*[^/\s])@(?!sha256:)")
+"""Up to the last `@`, for a password may hold any character. What has no `:` or `@` before its first slash and `@` only
+at the start of a later part, such as `https://registry.npmjs.org/@scope`, holds none; nor does an image's digest."""
 _QUERY = re.compile(r"(://[^\s?'\"]+)\?[^\s#'\"]+")
 _GRACE = 10.0
 
 
 @dataclass(frozen=True)
 class Completed:
-    """What a finished command left behind; output decoded with replacement characters."""
+    """What a finished command left behind; output decoded with replacement characters.
+
+    Attributes:
+        raw: standard output as it came.
+    """
 
     args: tuple[str, ...]
     returncode: int
     stdout: str
     stderr: str
     seconds: float
+    raw: bytes = field(default=b"", repr=False)
 
 
 class CommandTimeout(MachineError):
@@ -44,8 +51,17 @@ class CommandTimeout(MachineError):
 
 
 def without_credentials(text: str) -> str:
-    """The text with the user part and the query of every URL left out: either may hold a token."""
+    """The text with the user part and the query of every URL left out: either may hold a token.
+
+    Where it is not clear what belongs to a password, rather too much is left out.
+    """
     return _QUERY.sub(r"\1", _CREDENTIALS.sub("", text))
+
+
+def credentials_in(url: str) -> str:
+    """What `without_credentials` takes for the user part of a URL, `@` included; empty where it has none."""
+    found = _CREDENTIALS.search(url)
+    return found[0] if found else ""
 
 
 def as_shell_line(args: Sequence[str]) -> str:
@@ -104,6 +120,7 @@ class Runner:
             out.decode(errors="replace"),
             err.decode(errors="replace"),
             monotonic() - started,
+            out,
         )
 
     def stream(

@@ -65,7 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as ending:
         if ending.code == ExitCode.INTERRUPTED:
             Reporter().notice("interrupted")
-        return ending.code if isinstance(ending.code, int) else ExitCode.DONE
+        return ending.code if isinstance(ending.code, int) else ExitCode.UNEXPECTED if ending.code else ExitCode.DONE
     except InterruptedBySignal as interruption:
         Reporter().notice(f"ended by {signal.Signals(interruption.signum).name}")
         return 128 + interruption.signum
@@ -73,7 +73,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _report(error, as_json="--json" in words)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return _report(MachineError(f"{where}{error.strerror}.", "Check the disk and its permissions."), as_json=False)
+        return _report(
+            MachineError(f"{where}{error.strerror}.", "Check the disk and its permissions."), as_json="--json" in words
+        )
     return ExitCode.DONE
 
 

@@ -56,8 +56,11 @@ def _show(session: Session, result: Result) -> None:
     table.add_column(overflow="fold")
     for reference in result.references:
         table.add_row("image", reference)
-    table.add_row("id", result.image.id)
-    table.add_row("size", spell_size(result.image.size))
+    if result.references:
+        table.add_row("id", result.image.id)
+        table.add_row("size", spell_size(result.image.size))
+    else:
+        table.add_row("image", "none: it did not pass and is not kept")
     table.add_row("version", f"{result.verdict.outcome.value}: {result.verdict.reasons[0]}")
     table.add_row("log", str(session.logs))
     how = "already there for the same inputs" if result.found else "built"

@@ -55,7 +55,7 @@ def _inputs(plan: BuildPlan) -> Table:
     return _pairs(
         ("revision", f"{plan.revision.name} ({plan.revision.origin})"),
         ("tree", plan.tree),
-        ("variant", f"CUDA {plan.cuda}" if plan.cuda else "CPU"),
+        ("variant", f"CUDA {plan.cuda}, {plan.platform}" if plan.cuda else f"CPU, {plan.platform}"),
         *([("architectures", ", ".join(plan.architectures))] if plan.architectures else []),
         ("bases", plan.bases.provider),
         ("  devel", plan.bases.devel),

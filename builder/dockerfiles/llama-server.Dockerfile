@@ -43,7 +43,7 @@ ARG COMPILE_LOG
 ARG ATTEMPT
 RUN --network=none \
     --mount=type=cache,id=${COMPILE_LOG},target=/log \
-    touch "/log/$ATTEMPT" && rm "/log/$ATTEMPT" && touch /log/compile.log && mv /log/compile.log /compile.log
+    touch "/log/$ATTEMPT" && rm "/log/$ATTEMPT" && touch /log/compile.log && cp /log/compile.log /compile.log
 
 FROM scratch AS log
 COPY --from=log-keeper /compile.log /

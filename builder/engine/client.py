@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builder.engine.images import Image
+from builder.engine.throwaway import Throwaway, this_run
 from builder.errors import MachineError
 from builder.process import Completed, Runner
 
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 _DEFAULT_ENDPOINTS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
 _ASK = 30.0
 """Seconds for a question to the engine."""
+_ABSENT = re.compile(r"no such image|no such object|invalid reference format", re.IGNORECASE)
+_NOT_STARTED = range(125, 128)
+"""Exit statuses of `docker run` where it may be the client that speaks."""
 
 
 class EngineSilent(MachineError):
@@ -74,6 +80,7 @@ class Engine:
         self._runner = runner
         self._host = host
         self.command: tuple[str, ...] = ("docker", *(("--host", host) if host else ()))
+        self._throwaway = Throwaway(runner, self.command)
 
     @cached_property
     def whales(self) -> DockerClient:
@@ -138,6 +145,14 @@ class Engine:
             root=facts["DockerRootDir"],
         )
 
+    def architecture(self) -> str:
+        """The engine's processor in Docker's words, such as `amd64`.
+
+        Raises:
+            MachineError: it does not answer.
+        """
+        return self.ask("version", "--format", "{{.Server.Arch}}").stdout.strip()
+
     def buildx_version(self) -> str | None:
         """Version of the buildx plugin, such as `0.13.1`; None where there is none."""
         done = self.ask("buildx", "version")
@@ -145,14 +160,24 @@ class Engine:
         return words[1].lstrip("v").split("+")[0] if not done.returncode and len(words) > 1 else None
 
     def image(self, reference: str) -> Image | None:
-        """The image under a name or ID; None where the engine has none."""
+        """The image under a name or ID; None where the engine has none, or none can have such a name.
+
+        Raises:
+            MachineError: the engine could not tell.
+        """
         images = self._inspect([reference])
         return images[0] if images else None
 
     def images_with(self, labels: Mapping[str, str]) -> list[Image]:
-        """Images that carry all these labels, newest first."""
+        """Images that carry all these labels, newest first.
+
+        Raises:
+            MachineError: the engine could not tell.
+        """
         filters = [word for name, value in labels.items() for word in ("--filter", f"label={name}={value}")]
         done = self.ask("image", "ls", "--no-trunc", "--quiet", *filters)
+        if done.returncode:
+            raise _refused("list its images", done)
         ids = list(dict.fromkeys(done.stdout.split()))
         return self._inspect(ids) if ids else []
 
@@ -181,7 +206,7 @@ class Engine:
         Args:
             timeout: seconds.
         """
-        return self.ask("image", "pull", "--quiet", reference, timeout=timeout)
+        return self.ask("image", "pull", "--quiet", "--", reference, timeout=timeout)
 
     def import_rootfs(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
         """Make an image of a root file system in a tar archive.
@@ -195,8 +220,53 @@ class Engine:
         with _refusals("import a root file system"):
             self.whales.image.import_(archive, tag=reference, changes=list(changes))
 
+    def run_once(
+        self,
+        image: str,
+        words: Sequence[str],
+        *,
+        options: Sequence[str] = (),
+        timeout: float,
+        run_id: str | None = None,
+    ) -> Completed:
+        """Run a container of a local image to its end; nothing of it is left, however this ends.
+
+        Args:
+            words: what comes after the image: a command, or the arguments of its entry point.
+            options: further options of `docker run`.
+            timeout: seconds.
+            run_id: the run it is done for, `<time in UTC>-<process id>`; None names this process.
+
+        Returns:
+            What it printed, the first MiB of each output, and how it ended: 125 to 127 are also what the client
+            says where the container did not start.
+
+        Raises:
+            CommandTimeout: it did not end in time.
+            MachineError: no client, no engine, or no rights on its socket.
+        """
+        done = self._throwaway.run(image, words, options=options, timeout=timeout, run_id=run_id or this_run())
+        if done.returncode in _NOT_STARTED:
+            _raise_if_unreachable(done.stderr)
+        return done
+
+    def sweep(self, *, older_than: float = 60.0) -> tuple[str, ...]:
+        """Remove the containers of `run_once` that processes of this machine left behind when they were killed.
+
+        Where there is nothing to remove it costs one question to the engine.
+
+        Args:
+            older_than: seconds; a younger container is left alone.
+
+        Returns:
+            IDs of what was removed.
+        """
+        return self._throwaway.sweep(timedelta(seconds=older_than))
+
     def _inspect(self, references: Sequence[str]) -> list[Image]:
-        done = self.ask("image", "inspect", *references)
+        done = self.ask("image", "inspect", "--", *references)
+        if done.returncode and not _says_only_that_images_are_absent(done.stderr):
+            raise _refused("describe an image", done)
         return [_image(facts) for facts in json.loads(done.stdout or "[]")]
 
 
@@ -207,10 +277,20 @@ def _refusals(action: str) -> Iterator[None]:
     try:
         yield
     except DockerException as error:
-        words = (error.stderr or "").strip()
-        _raise_if_unreachable(words)
-        cause = words.splitlines()[-1] if words else f"exit status {error.return_code}"
-        raise MachineError(f"The engine did not {action}: {cause}", "See `builder doctor`.") from error
+        done = Completed((), error.return_code, error.stdout or "", error.stderr or "", 0.0)
+        raise _refused(action, done) from error
+
+
+def _refused(action: str, done: Completed) -> MachineError:
+    words = done.stderr.strip()
+    _raise_if_unreachable(words)
+    cause = words.splitlines()[-1] if words else f"exit status {done.returncode}"
+    return MachineError(f"The engine did not {action}: {cause}", "See `builder doctor`.")
+
+
+def _says_only_that_images_are_absent(stderr: str) -> bool:
+    lines = [line for line in stderr.splitlines() if line.strip() and not line.lower().startswith("warning")]
+    return bool(lines) and all(_ABSENT.search(line) for line in lines)
 
 
 def _image(facts: dict[str, Any]) -> Image:

@@ -96,10 +96,16 @@ def check_engine(engine: Engine) -> tuple[EngineInfo | None, Check]:
         info = engine.info()
     except MachineError as error:
         return None, Check("engine", "missing", error.cause, error.remedy)
-    found = f"Docker Engine {info.version} answers at {engine.endpoint}"
-    if not reaches(info.version, MINIMUM_ENGINE):
-        return info, Check("engine", "warn", found, f"Replace it with {MINIMUM_ENGINE} or later.")
-    return info, Check("engine", "ok", found)
+    return info, judge_engine(info, engine.endpoint)
+
+
+def judge_engine(info: EngineInfo, endpoint: str) -> Check:
+    """Is the engine new enough to build with?"""
+    found = f"Docker Engine {info.version} answers at {endpoint}"
+    if reaches(info.version, MINIMUM_ENGINE):
+        return Check("engine", "ok", found)
+    advice = f"Run `builder setup`; {MINIMUM_ENGINE} or later is needed."
+    return Check("engine", "missing", f"{found} and is too old", advice)
 
 
 def check_buildx(engine: Engine) -> Check:

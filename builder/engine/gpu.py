@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from builder.engine.client import Engine
-from builder.errors import InterruptedBySignal
-from builder.process import CommandTimeout, Runner
+from builder.errors import MachineError
+from builder.process import CommandTimeout, Completed, Runner
 
 _QUERY = ("index", "name", "uuid", "memory.total", "compute_cap", "driver_version")
 _ASK = 60.0
@@ -106,7 +105,7 @@ def list_gpus(runner: Runner) -> GpuListing:
     except CommandTimeout as error:
         return GpuListing(complaint=error.cause)
     if done.returncode:
-        return GpuListing(complaint=(done.stdout.strip() or done.stderr.strip()).partition("\n")[0])
+        return GpuListing(complaint=_first_line(done))
     return GpuListing(parse_gpus(done.stdout))
 
 
@@ -117,14 +116,37 @@ def parse_gpus(text: str) -> tuple[Gpu, ...]:
 
 
 def compute_capabilities(runner: Runner) -> tuple[str, ...]:
-    """Compute capabilities of the GPUs at hand as the driver writes them, such as `("8.6", "9.0")`."""
-    return distinct_capabilities(list_gpus(runner).gpus)
+    """Compute capabilities of the GPUs at hand as the driver writes them, such as `("8.6", "9.0")`.
+
+    Returns:
+        Each once, oldest first; empty where the machine has no nvidia-smi.
+
+    Raises:
+        MachineError: nvidia-smi is there and fails, or a GPU's capability is not known.
+    """
+    listing = list_gpus(runner)
+    if listing.complaint:
+        raise MachineError(
+            f"nvidia-smi is here and fails, so it is not known which GPUs there are: {listing.complaint}",
+            "Mend the driver (a restart of the machine ends a mismatch of versions), or ask for --cpu, or for --cuda "
+            "with the architectures named by --arch.",
+        )
+    return distinct_capabilities(listing.gpus)
 
 
 def distinct_capabilities(gpus: Sequence[Gpu]) -> tuple[str, ...]:
-    """The GPUs' compute capabilities, each once, oldest first; those that are not known are left out."""
-    found = {gpu.compute_capability for gpu in gpus if gpu.compute_capability}
-    return tuple(sorted(found, key=float))
+    """The GPUs' compute capabilities, each once, oldest first.
+
+    Raises:
+        MachineError: the driver does not tell that of a GPU.
+    """
+    unknown = dict.fromkeys(gpu.name for gpu in gpus if not gpu.compute_capability)
+    if unknown:
+        raise MachineError(
+            f"The driver does not tell the compute capability of {', '.join(unknown)}.",
+            "Name the architectures with --cuda and --arch, such as `--arch 86,89`, or install a newer driver.",
+        )
+    return tuple(sorted({gpu.compute_capability for gpu in gpus}, key=float))
 
 
 def cuda_served_by(driver: str) -> tuple[int, int] | None:
@@ -177,19 +199,19 @@ def probe_access(engine: Engine, image: str) -> GpuAccess:
 
 
 def _try(engine: Engine, image: str, method: Method) -> tuple[tuple[str, ...], str]:
-    name = f"builder-probe-{os.getpid()}-{method}"
-    options = ("--rm", "--pull=never", "--network=none", f"--name={name}", *access_flags(method))
-    question = ("--env=NVIDIA_DRIVER_CAPABILITIES=utility", "--entrypoint=nvidia-smi", image, "-L")
+    driver = ("--env=NVIDIA_DRIVER_CAPABILITIES=utility", "--entrypoint=nvidia-smi")
+    options = ("--network=none", *access_flags(method), *driver)
     try:
-        done = engine.ask("run", *options, *question, timeout=_PROBE)
+        done = engine.run_once(image, ["-L"], options=options, timeout=_PROBE)
     except CommandTimeout as error:
-        engine.ask("rm", "--force", name)
         return (), error.cause
-    except (KeyboardInterrupt, InterruptedBySignal):
-        engine.ask("rm", "--force", name)
-        raise
     devices = tuple(line.strip() for line in _DEVICE.findall(done.stdout)) if done.returncode == 0 else ()
     return devices, _refusal(done.stdout + done.stderr)
+
+
+def _first_line(done: Completed) -> str:
+    words = done.stdout.strip() or done.stderr.strip() or f"exit status {done.returncode}"
+    return words.partition("\n")[0]
 
 
 def _refusal(text: str) -> str:

@@ -33,6 +33,8 @@ DOCUMENTATION = "https://docs.docker.com/engine/install/"
 DONOR = "trixie"
 """The Debian release that lends its engine to Debian 12, whose own is too old and comes without buildx."""
 _BORROWED = ("docker.io", "docker-cli", "docker-buildx")
+_DOCKERS_OWN = (steps.Refresh(), steps.Install(("docker-ce", "docker-ce-cli", "docker-buildx-plugin")))
+"""Docker's own engine is replaced by a newer one from the same archive; the distribution's conflicts with it."""
 _SECOND_COMPOSE = Version("2")
 SOURCES_FILE = Path("/etc/apt/sources.list.d/builder-engine.sources")
 PREFERENCES_FILE = Path("/etc/apt/preferences.d/builder-engine")
@@ -75,8 +77,8 @@ class Survey:
 
     @property
     def ready(self) -> bool:
-        """An engine answers and its client can build the way we do."""
-        return self.engine is not None and reaches(self.buildx, MINIMUM_BUILDX)
+        """An engine answers that can build the way we do, and so can its client."""
+        return reaches(self.engine, MINIMUM_ENGINE) and reaches(self.buildx, MINIMUM_BUILDX)
 
 
 def survey(runner: Runner, engine: Engine) -> Survey:
@@ -160,12 +162,12 @@ def _engine_steps(found: Survey) -> tuple[Step, ...]:
             "Stop them, and run this again to replace the engine.",
         )
     start = steps.StartDaemon(found.systemd)
+    stop = (steps.StopDaemon(),) if found.engine and not found.systemd else ()
     installed = reaches(found.daemon, MINIMUM_ENGINE)
     if installed and reaches(found.buildx, MINIMUM_BUILDX) and not found.interrupted:
-        return (start,)
-    if installed and found.from_docker:
-        return (*_buildx_steps(found), start)
-    stop = (steps.StopDaemon(),) if found.engine and not found.systemd else ()
+        return (*stop, start)
+    if found.from_docker:
+        return (*(_buildx_steps(found) if installed else _DOCKERS_OWN), *stop, start)
     return (*_package_steps(found, _engine_packages(found)), *stop, start)
 
 
@@ -253,6 +255,8 @@ def _lack(found: Survey) -> str:
         return "git is not installed."
     if not found.engine:
         return f"No Docker engine answers ({found.silence})."
+    if not reaches(found.engine, MINIMUM_ENGINE):
+        return f"Docker Engine {found.engine} answers, but it is older than {MINIMUM_ENGINE}."
     if not found.buildx:
         return f"Docker Engine {found.engine} answers, but its client has no buildx."
     return f"Docker Engine {found.engine} answers, but its buildx {found.buildx} is older than {MINIMUM_BUILDX}."
@@ -274,6 +278,11 @@ def _verify(runner: Runner, engine: Engine) -> None:
     version, silence = _ask(engine)
     if version is None:
         raise MachineError(f"No Docker engine answers after the set-up: {silence}.", "See `builder doctor`.")
+    if not reaches(version, MINIMUM_ENGINE):
+        raise MachineError(
+            f"Docker Engine {version} answers after the set-up; {MINIMUM_ENGINE} is needed.",
+            f"Restart Docker if a newer one is installed, or install one as {DOCUMENTATION} says.",
+        )
     buildx = engine.buildx_version()
     if reaches(buildx, MINIMUM_BUILDX):
         return

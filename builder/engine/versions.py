@@ -11,7 +11,7 @@ _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 MINIMUM_BUILDX = Version("0.13")
 """The first with `--progress=rawjson`."""
 MINIMUM_ENGINE = Version("23.0")
-"""The first whose BuildKit knows `COPY --link` without a frontend from a registry."""
+"""The first whose BuildKit knows `COPY --link` without a frontend from a registry; nothing is built without."""
 
 
 def release_of(text: str | None) -> Version | None:

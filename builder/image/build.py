@@ -5,36 +5,34 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from builder.console import Reporter
 from builder.engine.client import Engine
 from builder.engine.images import Image
-from builder.errors import BuildError, UsageError
+from builder.engine.throwaway import SANDBOX
+from builder.errors import BuilderError, BuildError, UsageError
 from builder.image.bases import Workshop
-from builder.image.buildx import Buildx, Built
+from builder.image.buildx import Buildx
 from builder.image.errors_in_log import first_errors
-from builder.image.labels import PLAN, check_labels, labels, record
+from builder.image.labels import RECORD, check_labels, labels, record
+from builder.image.names import note_image, temporary_name
 from builder.image.recipe import DOCKERFILES
 from builder.image.toolchain import Toolchain, probe
-from builder.plan.evidence import Proof, judge
+from builder.plan.evidence import judge
 from builder.plan.plan import BuildPlan, Variant
 from builder.plan.stamp import overlay
 from builder.source.tree import SourceTree
 
+_READ = 60.0
+"""Seconds to read a file in an image."""
 _FILE_TIME = datetime(2000, 1, 1, tzinfo=UTC)
 """Modification time of the files that the build adds: the same inputs give the same layers."""
-
-
-def find_built(engine: Engine, plan: BuildPlan) -> Image | None:
-    """The newest image that this very plan gave."""
-    images = engine.images_with({PLAN: plan.digest})
-    return images[0] if images else None
 
 
 def creation_time(plan: BuildPlan, environ: Mapping[str, str] = os.environ) -> datetime:
@@ -52,85 +50,43 @@ def creation_time(plan: BuildPlan, environ: Mapping[str, str] = os.environ) -> d
 
 
 def build(plan: BuildPlan, tree: SourceTree, workshop: Workshop, *, created: datetime, jobs: int) -> Image:
-    """Configure, judge what CMake says, compile, gather, check the labels.
+    """Configure, judge what CMake says, compile, gather, check labels and record.
+
+    Until `names.let_go` the image is kept by a name that says nothing about it.
 
     Args:
         created: when the image says it was created.
-        jobs: compilations at once; 0 is one per core.
+        jobs: compilations at once; 0 is one per core of the engine.
 
     Raises:
-        BuildError: the tree does not configure or compile, a feature is not given, a label is wrong.
+        BuildError: the tree does not configure or compile, a feature is not given, a label or the record is wrong.
         MachineError: disk full, no engine.
     """
-    toolchain = probe(workshop.engine, plan.bases.devel, workshop.paths.bases)
-    wanted = labels(plan, created)
-    with tempfile.TemporaryDirectory(prefix="plan-") as scratch:
-        contexts = {_source_name(plan): tree.path, "plan": _plan_context(plan, tree, Path(scratch) / "plan")}
-        job = _Job(plan.revision.name, workshop.buildx, _arguments(plan, toolchain, jobs), contexts)
-        proofs = judge(plan, *_configure(job))
-        record_folder = _record_context(plan, proofs, toolchain, Path(scratch) / "record")
-        with _whole_log(job):
-            job.run(
-                "Building",
-                "served",
-                tag=_unnamed(plan),
-                contexts={"record": record_folder},
-                labels=wanted,
-                environment={"SOURCE_DATE_EPOCH": str(int(created.timestamp()))},
-            )
-    image = workshop.engine.image(_unnamed(plan))
-    if image is None:
-        raise BuildError("The engine lost the image that was just built.", "Build again; see `builder doctor`.")
-    check_labels(image, wanted)
-    return image
-
-
-@dataclass(frozen=True)
-class Names:
-    """What an image is called.
-
-    Attributes:
-        immutable: its own tag, never moved.
-        candidate: the moving tag that now names it.
-        before: what the moving tag named before, where that was another image: its own tag, else its ID.
-    """
-
-    immutable: str
-    candidate: str
-    before: str | None
-
-
-def name_image(engine: Engine, image: Image, repository: str, plan: BuildPlan) -> Names:
-    """Give the image its immutable tag and make it the candidate.
-
-    Raises:
-        BuildError: the immutable tag is another image's; it is never moved.
-    """
-    immutable, candidate = f"{repository}:{plan.tag}", f"{repository}:candidate"
-    holder = engine.image(immutable)
-    if holder is not None and holder.id != image.id:
-        raise BuildError(
-            f"The tag {immutable} is already another image ({holder.id[:19]}), and it is never moved.",
-            f"Look at it with `docker image inspect {immutable}`; remove it if it is not what its name says.",
+    engine = workshop.engine
+    toolchain = probe(engine, plan.bases.devel, workshop.paths.bases)
+    devel, runtime = _present(engine, plan.bases.devel), _present(engine, plan.bases.runtime)
+    wanted = labels(plan, created, runtime)
+    logs = workshop.buildx.logs
+    contexts = {_source_name(plan): tree.path, "plan": plan_context(plan, tree, logs / "plan")}
+    arguments = _arguments(plan, toolchain, jobs or engine.info().cores)
+    job = _Job(plan.revision.name, workshop.buildx, arguments, contexts)
+    proofs = judge(plan, *_configure(job))
+    document = record(plan, proofs, asdict(toolchain), {"devel": devel.id, "runtime": runtime.id})
+    text = json.dumps(document, indent=2) + "\n"
+    with _whole_log(job, workshop.reporter):
+        job.run(
+            "Building",
+            "served",
+            tag=temporary_name(plan),
+            contexts={"record": _record_context(text, logs / "record")},
+            arguments={"SOURCE_DATE_EPOCH": str(int(created.timestamp()))},
+            labels=wanted,
         )
-    if holder is None:
-        engine.tag(image.id, immutable)
-    current = engine.image(candidate)
-    before = None
-    if current is None or current.id != image.id:
-        before = _own_name(current, candidate) if current else None
-        engine.tag(image.id, candidate)
-    engine.remove_image(_unnamed(plan))
-    return Names(immutable, candidate, before)
-
-
-def _own_name(image: Image, candidate: str) -> str:
-    return next((reference for reference in image.references if reference != candidate), image.id)
-
-
-def _unnamed(plan: BuildPlan) -> str:
-    """What the image is called until it has shown what it is."""
-    return f"builder-build/unjudged:{plan.digest.removeprefix('sha256:')[:16]}"
+    image = _present(engine, temporary_name(plan))
+    check_labels(image, wanted)
+    _check_record(engine, image, text)
+    note_image(workshop.paths.images, plan, image)
+    return image
 
 
 @dataclass(frozen=True)
@@ -152,9 +108,8 @@ class _Job:
         labels: Mapping[str, str] | None = None,
         tag: str | None = None,
         export: Path | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> Built:
-        return self.buildx.build(
+    ) -> None:
+        self.buildx.build(
             dockerfile=DOCKERFILES / "llama-server.Dockerfile",
             context=DOCKERFILES,
             contexts={**self.contexts, **(contexts or {})},
@@ -164,7 +119,6 @@ class _Job:
             tag=tag,
             title=f"{action} {self.name}",
             export=export,
-            environment=environment,
         )
 
 
@@ -173,28 +127,32 @@ def _configure(job: _Job) -> tuple[str, str, str]:
     export = job.buildx.logs / "configure"
     job.run("Configuring", "evidence", export=export)
     cache, log, commands = (
-        (export / name).read_text(errors="replace")
+        (export / name).read_text(encoding="utf-8", errors="replace")
         for name in ("CMakeCache.txt", "configure.log", "compile_commands.json")
     )
     return cache, log, commands
 
 
 @contextmanager
-def _whole_log(job: _Job) -> Iterator[None]:
+def _whole_log(job: _Job, reporter: Reporter) -> Iterator[None]:
     """Fetch the compilers' whole output afterwards; where compiling failed, tell why from it."""
     try:
         yield
     except BuildError as failure:
-        log = _fetch_log(job)
-        if not (first := first_errors(log)):
+        log = _fetch_log(job, reporter)
+        if not log or not (first := first_errors(log)):
             raise
         raise BuildError(failure.cause, failure.remedy, excerpt=first, log=log) from failure
-    _fetch_log(job)
+    _fetch_log(job, reporter)
 
 
-def _fetch_log(job: _Job) -> Path:
+def _fetch_log(job: _Job, reporter: Reporter) -> Path | None:
     export = job.buildx.logs / "compile"
-    job.run("Reading the log of", "log", arguments={"ATTEMPT": uuid4().hex}, export=export)
+    try:
+        job.run("Reading the log of", "log", arguments={"ATTEMPT": uuid4().hex}, export=export)
+    except BuilderError as error:
+        reporter.warning(f"The compilers' whole output is not kept: {error.cause}")
+        return None
     return export / "compile.log"
 
 
@@ -205,7 +163,7 @@ def _arguments(plan: BuildPlan, toolchain: Toolchain, jobs: int) -> Mapping[str,
         "RUNTIME": plan.bases.runtime,
         "COMPILE_CACHE": toolchain.cache_name(plan.architectures),
         "COMPILE_LOG": f"builder-log-{plan.digest.removeprefix('sha256:')[:16]}",
-        "JOBS": str(jobs or os.cpu_count() or 1),
+        "JOBS": str(jobs),
         "EPOCH": str(int(_FILE_TIME.timestamp())),
         "GPUS": "all" if plan.variant is Variant.CUDA else "void",
     }
@@ -215,19 +173,40 @@ def _source_name(plan: BuildPlan) -> str:
     return f"tree-{plan.tree.removeprefix('sha256:')[:16]}"
 
 
-def _plan_context(plan: BuildPlan, tree: SourceTree, folder: Path) -> Path:
+def plan_context(plan: BuildPlan, tree: SourceTree, folder: Path) -> Path:
+    """Write the context `plan` of llama-server.Dockerfile into a new folder: one file each for what the plan says."""
     folder.mkdir()
-    (folder / "definitions").write_text("".join(f"{definition.argument}\n" for definition in plan.definitions))
-    (folder / "targets").write_text("".join(f"{target}\n" for target in plan.targets))
+    (folder / "definitions").write_text(
+        _lines(definition.argument for definition in plan.definitions), encoding="utf-8"
+    )
+    (folder / "targets").write_text(_lines(plan.targets), encoding="utf-8")
     for file, text in overlay(plan.stamp, tree.path).items():
         edited = folder / "overlay" / file
         edited.parent.mkdir(parents=True, exist_ok=True)
-        edited.write_text(text)
+        edited.write_text(text, encoding="utf-8")
     return folder
 
 
-def _record_context(plan: BuildPlan, proofs: tuple[Proof, ...], toolchain: Toolchain, folder: Path) -> Path:
+def _lines(words: Iterable[str]) -> str:
+    return "".join(f"{word}\n" for word in words)
+
+
+def _record_context(text: str, folder: Path) -> Path:
     folder.mkdir()
-    document = record(plan, proofs, asdict(toolchain))
-    (folder / "build.json").write_text(json.dumps(document, indent=2) + "\n")
+    (folder / "build.json").write_text(text, encoding="utf-8")
     return folder
+
+
+def _check_record(engine: Engine, image: Image, text: str) -> None:
+    done = engine.run_once(image.id, [RECORD], options=(*SANDBOX, "--entrypoint", "cat"), timeout=_READ)
+    if done.stdout != text:
+        raise BuildError(
+            f"The image holds no true build record at {RECORD}.", "Check what the runtime base image has there."
+        )
+
+
+def _present(engine: Engine, reference: str) -> Image:
+    image = engine.image(reference)
+    if image is None:
+        raise BuildError(f"The engine has lost the image {reference}.", "Build again; see `builder doctor`.")
+    return image

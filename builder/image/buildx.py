@@ -6,13 +6,10 @@ not UTF-8.
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
-from typing import IO, Any
+from typing import IO
 
 from builder.console import Reporter
 from builder.engine.client import Engine
@@ -23,26 +20,11 @@ from builder.process import Runner
 
 
 @dataclass(frozen=True)
-class Built:
-    """What a build left.
-
-    Attributes:
-        metadata: what buildx wrote about the result.
-        log: output of all steps, as far as BuildKit passed it on.
-        seconds: time taken.
-    """
-
-    metadata: Mapping[str, Any]
-    log: Path
-    seconds: float
-
-
-@dataclass(frozen=True)
 class Buildx:
     """Docker's build command on one engine.
 
     Attributes:
-        logs: folder that gets one log per build.
+        logs: folder that gets a log and buildx's own account of each build.
     """
 
     engine: Engine
@@ -62,8 +44,7 @@ class Buildx:
         target: str | None = None,
         tag: str | None = None,
         export: Path | None = None,
-        environment: Mapping[str, str] | None = None,
-    ) -> Built:
+    ) -> None:
         """Build one target.
 
         Args:
@@ -71,42 +52,30 @@ class Buildx:
             contexts: further contexts by name.
             arguments: build arguments.
             tag: name for the image; an engine with containerd's store finds no image that has none.
-            environment: added to the client's, such as SOURCE_DATE_EPOCH.
             export: folder that gets the result's files instead of the engine an image.
 
         Raises:
             BuildError: a step failed; the first lines of its output that tell why are the excerpt.
             MachineError: disk full, no engine.
         """
-        log = self.logs / f"{'-'.join(title.lower().replace('/', ' ').replace(':', ' ').split())[:60]}.log"
-        started = monotonic()
-        with tempfile.TemporaryDirectory(prefix="buildx-") as scratch:
-            facts = Path(scratch) / "metadata.json"
-            command = [*self.engine.command, "buildx", "build", "--progress=rawjson", "--provenance=false"]
-            command += ["--sbom=false", "--metadata-file", str(facts), "--file", str(dockerfile)]
-            command += _flags("--build-context", {name: str(path) for name, path in (contexts or {}).items()})
-            command += _flags("--build-arg", arguments or {})
-            command += _flags("--label", labels or {})
-            command += ["--target", target] if target else []
-            command += ["--tag", tag] if tag else []
-            command += [f"--output=type=local,dest={export}"] if export else ["--load"]
-            command.append(str(context))
-            reader = ProgressReader()
-            with log.open("wb") as sink, display(self.reporter, title, reader) as show:
-                status = self._stream(command, reader, sink, show, environment or {})
-            if status:
-                raise _explain(title, status, reader, log)
-            metadata = json.loads(facts.read_text()) if facts.exists() else {}
-        return Built(metadata, log, monotonic() - started)
+        name = "-".join(title.lower().replace("/", " ").replace(":", " ").split())[:60]
+        log = self.logs / f"{name}.log"
+        command = [*self.engine.command, "buildx", "build", "--progress=rawjson", "--provenance=false", "--sbom=false"]
+        command += ["--metadata-file", str(self.logs / f"{name}.json"), "--file", str(dockerfile)]
+        command += _flags("--build-context", {name: str(path) for name, path in (contexts or {}).items()})
+        command += _flags("--build-arg", arguments or {})
+        command += _flags("--label", labels or {})
+        command += ["--target", target] if target else []
+        command += ["--tag", tag] if tag else []
+        command += [f"--output=type=local,dest={export}"] if export else ["--load"]
+        command.append(str(context))
+        reader = ProgressReader()
+        with log.open("wb") as sink, display(self.reporter, title, reader) as show:
+            status = self._stream(command, reader, sink, show)
+        if status:
+            raise _explain(title, status, reader, log)
 
-    def _stream(
-        self,
-        command: Sequence[str],
-        reader: ProgressReader,
-        sink: IO[bytes],
-        show: Display,
-        environment: Mapping[str, str],
-    ) -> int:
+    def _stream(self, command: Sequence[str], reader: ProgressReader, sink: IO[bytes], show: Display) -> int:
         def take(lines: Iterator[LogLine]) -> None:
             for line in lines:
                 sink.write(f"{line.text}\n".encode())
@@ -119,7 +88,6 @@ class Buildx:
             on_stdout=keep,
             on_stderr=lambda chunk: take(reader.feed(chunk)),
             on_idle=lambda: show.update(reader.position),
-            env=environment,
         )
         take(reader.finish())
         return status

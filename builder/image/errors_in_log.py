@@ -10,7 +10,7 @@ _TELLING = re.compile(
     r"|No space left on device|\bKilled\b|internal compiler error",
     re.IGNORECASE,
 )
-_NOISE = re.compile(r"\[-W|warning:|^\s*\d+ \||^ERROR: failed to solve")
+_NOISE = re.compile(r"\bwarning:|^\s*\d+ \||^ERROR: failed to solve")
 _LIMIT = 8
 _WIDTH = 400
 _MESSAGE = 4

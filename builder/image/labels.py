@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from builder import __version__
@@ -10,6 +11,8 @@ from builder.engine.images import Image
 from builder.errors import BuildError
 from builder.plan.evidence import Proof
 from builder.plan.plan import BuildPlan
+from builder.process import without_credentials
+from builder.upstream.revision import Revision
 
 OWN = "local.builder."
 """Prefix of our own keys; `org.opencontainers.image.` is for the standard facts."""
@@ -21,19 +24,25 @@ _INHERITABLE = ("authors", "documentation", "ref.name", "url", "vendor")
 """Standard keys that a base image may set and that would be wrong about ours."""
 
 
-def labels(plan: BuildPlan, created: datetime) -> Mapping[str, str]:
-    """Every label of the image; an empty value overrides what a base image may say."""
+def labels(plan: BuildPlan, created: datetime, runtime: Image) -> Mapping[str, str]:
+    """Every label of the image; an empty value overrides what a base image may say.
+
+    Args:
+        created: when the image says it was created.
+        runtime: the runtime base.
+    """
     revision = plan.revision
+    published = next((digest.rpartition("@")[2] for digest in runtime.repo_digests), "")
     standard = {
         "title": "llama-server",
         "description": f"llama.cpp's server {revision.name}, {plan.variant.value}",
         "created": created.isoformat(),
-        "source": revision.origin,
-        "revision": revision.commit or "unknown",
+        "source": public_origin(revision),
+        "revision": revision.described_commit(),
         "version": revision.name,
         "licenses": "MIT",
         "base.name": plan.bases.runtime,
-        "base.digest": plan.bases.runtime_id,
+        "base.digest": published,
         **dict.fromkeys(_INHERITABLE, ""),
     }
     own = {
@@ -43,7 +52,7 @@ def labels(plan: BuildPlan, created: datetime) -> Mapping[str, str]:
         "recipe": plan.recipe,
         "variant": plan.variant.value,
         "build-number": str(revision.build_number or "unknown"),
-        "commit": revision.commit or "unknown",
+        "commit": revision.described_commit(),
         "release": revision.release or "unknown",
         "cuda": plan.cuda or "none",
         "architectures": ",".join(plan.architectures) or "none",
@@ -53,6 +62,12 @@ def labels(plan: BuildPlan, created: datetime) -> Mapping[str, str]:
         **{f"{_STANDARD}{name}": value for name, value in standard.items()},
         **{f"{OWN}{name}": value for name, value in own.items()},
     }
+
+
+def public_origin(revision: Revision) -> str:
+    """Where the source came from, if others can get it there: a URL or a package, not a path of this machine."""
+    origin = without_credentials(revision.origin)
+    return origin if "://" in origin or origin.startswith("pypi:") else ""
 
 
 def check_labels(image: Image, wanted: Mapping[str, str]) -> None:
@@ -70,12 +85,20 @@ def check_labels(image: Image, wanted: Mapping[str, str]) -> None:
         )
 
 
-def record(plan: BuildPlan, proofs: Sequence[Proof], toolchain: Mapping[str, object]) -> Mapping[str, object]:
-    """The build record: the plan, what proves it, what compiled it."""
+def record(
+    plan: BuildPlan, proofs: Sequence[Proof], toolchain: Mapping[str, object], bases: Mapping[str, str]
+) -> Mapping[str, object]:
+    """The build record: the plan, what proves it, what compiled it.
+
+    Args:
+        bases: image IDs of the base images by role.
+    """
+    public = replace(plan.revision, origin=public_origin(plan.revision))
     return {
         "schema_version": 1,
         "builder": __version__,
-        "plan": plan.document(),
+        "plan": replace(plan, revision=public).document(),
+        "bases": bases,
         "proofs": [{"subject": proof.subject, "shown": proof.shown} for proof in proofs],
         "toolchain": toolchain,
     }

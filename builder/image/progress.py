@@ -82,20 +82,31 @@ class ProgressReader:
                 yield self._note(vertex, text)
 
     def _line(self, line: bytes) -> Iterator[LogLine]:
+        if line.startswith(b"{") and self._object:
+            yield from self._plain(b"\n".join(self._object))
+            self._object.clear()
         if self._object or line.startswith(b"{"):
             self._object.append(line)
             if line.rstrip().endswith(b"}") and (len(self._object) == 1 or line.startswith(b"}")):
                 text = b"".join(self._object)
                 self._object.clear()
                 yield from self._status(text)
-        elif line.strip():
-            yield LogLine("", line.decode(errors="replace")[:_LINE_LIMIT])
+        else:
+            yield from self._plain(line)
+
+    def _plain(self, text: bytes) -> Iterator[LogLine]:
+        """What buildx itself says, such as why it did not start."""
+        for line in text.decode(errors="replace").splitlines():
+            if line.strip():
+                self.last.append(line[:_LINE_LIMIT])
+                self.errors.take(line)
+                yield LogLine("", line[:_LINE_LIMIT])
 
     def _status(self, text: bytes) -> Iterator[LogLine]:
         try:
             status: Any = json.loads(text)
         except ValueError:
-            yield LogLine("", text.decode(errors="replace")[:_LINE_LIMIT])
+            yield from self._plain(text)
             return
         for vertex in status.get("vertexes") or ():
             self._vertex(vertex)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from builder.engine.client import Engine
+from builder.engine.throwaway import SANDBOX
 from builder.errors import UsageError
+from builder.staging import write_whole
 
 _ASK = 120.0
 """Seconds for the container that is asked."""
@@ -52,14 +53,16 @@ def probe(engine: Engine, reference: str, folder: Path) -> Toolchain:
 
     Raises:
         UsageError: the image is not there, does not start, or lacks a tool that every build needs.
+        MachineError: no engine, or the image did not answer in time.
     """
     image = engine.image(reference)
     if image is None:
         raise UsageError(f"There is no image {reference}.", "Load it, or choose another bases.provider.")
     kept = folder / f"toolchain-{image.id.removeprefix('sha256:')[:24]}.json"
-    if kept.exists():
-        return Toolchain(**json.loads(kept.read_text()))
-    done = engine.ask("run", "--rm", "--network=none", "--entrypoint=/bin/sh", image.id, "-c", _QUESTION, timeout=_ASK)
+    if known := _read(kept):
+        return known
+    options = (*SANDBOX, "--entrypoint=/bin/sh")
+    done = engine.run_once(image.id, ["-c", _QUESTION], options=options, timeout=_ASK)
     answers = dict(line.split(": ", 1) for line in done.stdout.splitlines() if ": " in line)
     missing = [tool for tool in _NEEDED if tool not in answers]
     if done.returncode or missing:
@@ -74,7 +77,16 @@ def probe(engine: Engine, reference: str, folder: Path) -> Toolchain:
         cuda=cuda[1] if cuda else None,
         ccache="ccache" in answers,
     )
-    part = kept.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(asdict(toolchain)))
-    part.replace(kept)
+    write_whole(kept, json.dumps(asdict(toolchain)).encode())
     return toolchain
+
+
+def _read(kept: Path) -> Toolchain | None:
+    """An answer that was kept; None where there is none, or it is not what this version keeps."""
+    try:
+        facts = json.loads(kept.read_bytes())
+        known = Toolchain(**facts)
+    except (OSError, ValueError, TypeError):
+        return None
+    texts = (known.compiler, known.cmake, known.cuda or "")
+    return known if all(isinstance(text, str) for text in texts) and isinstance(known.ccache, bool) else None

@@ -10,7 +10,7 @@ from builder.plan.facts import Facts
 from builder.plan.plan import Definition
 
 TARGETS = ("llama-server", "llama-bench")
-_ARM = ("aarch64", "arm64")
+_ARM = "arm64"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 
 PROJECT_INDEPENDENT = (
@@ -22,16 +22,16 @@ PROJECT_INDEPENDENT = (
 """Release; shared libraries that are found beside the program, wherever it is put."""
 
 
-def backends(facts: Facts, machine: str) -> list[Definition]:
+def backends(facts: Facts, architecture: str) -> list[Definition]:
     """How the CPU's part is built: for every machine, not for the one that builds.
 
     With loadable backends, the best of several CPU variants is chosen at start; without, a middling one is fixed.
 
     Args:
-        machine: the processor of the build, as `uname -m` has it.
+        architecture: the processor it runs on, in Docker's words.
     """
     wishes = [(("GGML_NATIVE", "LLAMA_NATIVE"), "OFF"), (("GGML_BACKEND_DL",), "ON")]
-    if _has_cpu_variants(facts, machine):
+    if _has_cpu_variants(facts, architecture):
         wishes.append((("GGML_CPU_ALL_VARIANTS",), "ON"))
     return list(_declared(facts, wishes))
 
@@ -97,9 +97,9 @@ def _target_files(facts: Facts) -> list[str]:
     return [file for file in files.values() if file]
 
 
-def _has_cpu_variants(facts: Facts, machine: str) -> bool:
+def _has_cpu_variants(facts: Facts, architecture: str) -> bool:
     """The first trees with CPU variants had none but x86's."""
-    wanted = r"ggml_add_cpu_backend_variant\s*\(\s*(android_)?arm" if machine in _ARM else ""
+    wanted = r"ggml_add_cpu_backend_variant\s*\(\s*(android_)?arm" if architecture == _ARM else ""
     return not wanted or facts.find(wanted, "ggml/src/CMakeLists.txt") is not None
 
 

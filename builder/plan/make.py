@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from typing import TYPE_CHECKING
 
 from builder.errors import SourceError
@@ -25,14 +24,14 @@ def make_plan(
     recipe: str,
     *,
     capabilities: tuple[str, ...] = (),
-    machine: str | None = None,
+    architecture: str = "amd64",
 ) -> BuildPlan:
     """Decide everything about a build.
 
     Args:
         recipe: digest of the Dockerfile and its scripts.
         capabilities: compute capabilities of the GPUs at hand, such as `9.0`; asked only for the architectures `auto`.
-        machine: the processor of the build, as `uname -m` has it; None is that of this process.
+        architecture: the engine's processor in Docker's words, such as `amd64`, `arm64`.
 
     Raises:
         UsageError: an architecture is unknown, or a person's definition is in the way of a planned one.
@@ -46,20 +45,21 @@ def make_plan(
     features = _features(build, facts, words) if on_gpu else ()
     stamp = plan_stamp(facts, tree.revision)
     asked = [definition for feature in features for definition in feature.definitions]
-    architecture = [Definition("CMAKE_CUDA_ARCHITECTURES", ";".join(words))] if on_gpu else []
+    compiled_for = [Definition("CMAKE_CUDA_ARCHITECTURES", ";".join(words))] if on_gpu else []
     planned = [
         *definitions.PROJECT_INDEPENDENT,
-        *architecture,
-        *definitions.backends(facts, machine or platform.machine()),
+        *compiled_for,
+        *definitions.backends(facts, architecture),
         *asked,
         *(definitions.for_cuda(facts) if on_gpu else ()),
         *definitions.components(facts),
         *stamp.definitions,
     ]
-    fixed = {definition.name for definition in (*architecture, *asked, *stamp.definitions)}
+    fixed = {definition.name for definition in (*compiled_for, *asked, *stamp.definitions)}
     return BuildPlan(
         revision=tree.revision,
         tree=tree.digest,
+        platform=f"linux/{architecture}",
         variant=variant,
         cuda=build.cuda if on_gpu else None,
         architectures=words,

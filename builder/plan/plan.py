@@ -87,7 +87,7 @@ class Stamp:
 
     Attributes:
         build_number: None is unknown; the binary then prints 0.
-        commit: abbreviated object name, or `unknown`.
+        commit: abbreviated object name, `-dirty` after it where the tree has changes of its own; or `unknown`.
         definitions: what sets them where the tree takes them from CMake (since June 2025).
         defaults_file: file, relative to the tree, whose defaults are set instead in older trees; None where not needed.
     """
@@ -124,6 +124,7 @@ class BuildPlan:
     Attributes:
         revision: the upstream commit.
         tree: digest of the tree.
+        platform: what it runs on, such as `linux/amd64`.
         variant: CUDA or CPU.
         cuda: CUDA release `13.0`; None for the CPU variant.
         architectures: CMake's words, such as `90-real`; empty for the CPU variant.
@@ -137,6 +138,7 @@ class BuildPlan:
 
     revision: Revision
     tree: str
+    platform: str
     variant: Variant
     cuda: str | None
     architectures: tuple[str, ...]
@@ -152,6 +154,7 @@ class BuildPlan:
         """`sha256:...` over everything that decides the result; where the tree came from does not."""
         deciding = {
             "tree": self.tree,
+            "platform": self.platform,
             "variant": self.variant,
             "cuda": self.cuda,
             "definitions": [definition.argument for definition in self.definitions],

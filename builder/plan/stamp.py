@@ -26,11 +26,12 @@ def plan_stamp(facts: Facts, revision: Revision) -> Stamp:
     Since upstream's #14167 (June 2025) the tree takes LLAMA_BUILD_NUMBER and LLAMA_BUILD_COMMIT from CMake's command
     line: its CMakeLists.txt then sets each only where it is not defined. Before, the defaults in a file are set; they
     count where git finds no repository, as in a build context. Whether it calls itself a release is left to the tree.
+    A commit with changes on it is stamped as `0c1e57098-dirty`, with the number of the commit.
 
     Raises:
         SourceError: the tree has neither.
     """
-    number, commit = revision.build_number, revision.commit[:_SHOWN] if revision.commit else "unknown"
+    number, commit = revision.build_number, revision.described_commit(_SHOWN)
     if facts.find(_GUARD, "CMakeLists.txt"):
         definitions = (
             Definition("LLAMA_BUILD_NUMBER", str(number or 0)),

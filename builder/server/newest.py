@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from builder.errors import BuilderError, MachineError
 from builder.process import Runner
+from builder.upstream.revision import BUILD_TAG
 
-_BUILD_TAG = re.compile(r"b(\d{1,9})")
 _PATIENCE = 5.0
 """Seconds for git to list tags."""
 
@@ -30,7 +29,7 @@ def newest_known_build(mirrors: Path, repository: str, runner: Runner) -> int | 
         )
     except MachineError:
         return None
-    numbers = (_BUILD_TAG.fullmatch(tag) for tag in listed.stdout.split())
+    numbers = (BUILD_TAG.fullmatch(tag) for tag in listed.stdout.split())
     return max((int(number[1]) for number in numbers if number), default=None)
 
 

@@ -12,11 +12,12 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from time import monotonic, sleep
+from time import monotonic
 from typing import BinaryIO
 
 from builder.engine.client import Engine
 from builder.engine.gpu import access_flags
+from builder.engine.throwaway import SANDBOX
 from builder.errors import MachineError
 from builder.process import CommandTimeout, Runner
 from builder.server.startup import Driver, Ending, StartFailure, explain, gpus_refused, is_program_missing
@@ -30,19 +31,6 @@ _KEPT_OUTPUT = 1 << 20
 """Bytes of a program's output that are kept; a version line stands at its start."""
 _TEXT_LIMIT = 32 << 20
 """Bytes of text that are read from standard input."""
-_CLEAN_UP = 30.0
-"""Seconds for the engine to remove a container."""
-SANDBOX = (
-    *("--network", "none"),
-    "--read-only",
-    *("--tmpfs", "/tmp"),  # noqa: S108
-    *("--cap-drop", "ALL"),
-    *("--security-opt", "no-new-privileges"),
-    *("--pids-limit", "512"),
-    *("--memory", "2g"),
-    *("--log-driver", "none"),
-    "--no-healthcheck",
-)
 _SERVERS = ("llama-server", "server", "llama")
 _PLACES = (
     "llama-server",
@@ -168,18 +156,13 @@ class Prober:
         return self._run_image(image, program, access_flags("runtime", devices)) if gpus_refused(ending) else ending
 
     def _run_image(self, image: str, program: str, gpus: Sequence[str] = ()) -> Ending:
-        name = f"builder-version-{os.urandom(6).hex()}"
-        command = [
-            *(*self._engine.command, "run", "--rm", "--pull", "never", "--name", name),
-            *("--label", f"local.builder.run={self._run_id}", *SANDBOX, *gpus),
-            *("--entrypoint", program, image, *_question(program)),
-        ]
-        removal = _Removal(self._runner, self._engine, name)
+        options = (*SANDBOX, *gpus, "--entrypoint", program)
+        words = _question(program)
         try:
-            return self._run(command, removal)
-        except BaseException:
-            removal.make_sure()
-            raise
+            done = self._engine.run_once(image, words, options=options, timeout=self._timeout, run_id=self._run_id)
+        except CommandTimeout as error:
+            raise _Silence(_silent_for(self._timeout)) from error
+        return Ending(done.returncode, done.stdout + done.stderr)
 
     def _ask_container(self, name: str) -> Answer:
         described = self._engine.ask("container", "inspect", name)
@@ -215,12 +198,10 @@ class Prober:
             raise _Silence(_silent_for(self._timeout))
         return ending
 
-    def _run(self, command: Sequence[str], removal: _Removal | None = None, *, grace: float = 0.0) -> Ending:
+    def _run(self, command: Sequence[str], *, grace: float = 0.0) -> Ending:
         output = _Output()
         try:
-            status = self._runner.stream(
-                command, output.take, output.take, on_abort=removal, timeout=self._timeout + grace
-            )
+            status = self._runner.stream(command, output.take, output.take, timeout=self._timeout + grace)
         except CommandTimeout as error:
             raise _Silence(_silent_for(self._timeout)) from error
         return Ending(status if status >= 0 else 128 - status, output.text)
@@ -246,28 +227,6 @@ class _Output:
     @property
     def text(self) -> str:
         return self._bytes.decode(errors="replace")
-
-
-class _Removal:
-    """Removes one container, whatever state it is in."""
-
-    def __init__(self, runner: Runner, engine: Engine, name: str) -> None:
-        self._runner = runner
-        self._command = [*engine.command, "rm", "--force", name]
-        self._name = name
-        self._done = False
-
-    def __call__(self) -> None:
-        removed = self._runner.run(self._command, timeout=_CLEAN_UP)
-        self._done = self._done or self._name in removed.stdout
-
-    def make_sure(self) -> None:
-        """Try again while the engine may still be making a container whose client is gone."""
-        for _ in range(3):
-            if self._done:
-                return
-            sleep(0.3)
-            self()
 
 
 def _programs(entrypoint: Sequence[str]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from builder.console import Reporter
 from builder.errors import BuilderError, SourceError, UsageError
@@ -25,6 +26,7 @@ from builder.upstream.supply import Supply
 _TRIES = 3
 """How many of the newest source distributions are looked at for a whole tree."""
 _SLOW = 2.0
+_MINUTE = 60.0
 _REMEMBERED = 600.0
 """Seconds: who took longer than the first to be out of reach is not asked again within the second."""
 
@@ -120,8 +122,8 @@ class _Desk:
         mirror = Mirror.of(asked, self._paths.mirrors, self._runner, self._reporter)
         mark = mirror.folder.with_suffix(".unreachable")
         now = time.time()
-        if ref is None and mark.exists() and now - mark.stat().st_mtime < _REMEMBERED:
-            raise Unreachable(mark.read_text(encoding="utf-8"), "Check the network.")
+        if ref is None and mark.exists() and (age := now - mark.stat().st_mtime) < _REMEMBERED:
+            raise _remembered(mark, age)
         try:
             supply = self._from_git(asked, ref)
             kept = self._store.keep(supply)
@@ -169,6 +171,13 @@ def _parse_repository(text: str) -> Origin:
         return parse(text)
     except SourceError as error:
         raise Unreachable(error.cause, error.remedy) from error
+
+
+def _remembered(mark: Path, age: float) -> Unreachable:
+    """What was found out `age` seconds ago, saying so."""
+    cause = mark.read_text(encoding="utf-8", errors="replace").removesuffix(".")
+    ago = f"{age / 60:.0f} min" if age >= _MINUTE else "less than a minute"
+    return Unreachable(f"{cause} (asked {ago} ago).", f"Check the network, or remove {mark} to ask again at once.")
 
 
 def _refuse_ref(ref: str | None, name: str, remedy: str = "Leave the ref out.") -> None:

@@ -65,7 +65,7 @@ class Kind(Enum):
     FOLDER = "folder"
     SYMLINK = "symbolic link"
     HARDLINK = "hard link"
-    OTHER = "device or pipe"
+    OTHER = "member"
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ class _Writer:
     def _copy(self, member: Member, place: Path) -> None:
         original = PurePosixPath(member.target)
         if self._leaves.get(original) not in (Kind.FILE, Kind.HARDLINK):
-            raise self._refusal(member, f"is a link to {member.target!r}, which is no file of the archive")
+            raise self._refusal(member, f"stands for {member.target!r}, which is no file that came before it")
         self._count((self._folder / original).stat().st_size)
         shutil.copy(self._folder / original, place)
 

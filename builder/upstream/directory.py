@@ -22,6 +22,8 @@ from builder.upstream.supply import Traces
 
 _SETTLED_NS = 2_000_000_000
 """A file that changed less than this long ago may change again without its time stamp telling."""
+_MAY_BE_ABSENT = frozenset("?RS")
+"""Tags of `git ls-files -t`: not tracked, deleted, left out of a sparse checkout."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +67,17 @@ class DirectorySupply:
         try:
             shutil.copy(source, place, follow_symlinks=False)
         except FileNotFoundError as error:
-            raise SourceError(f"{source} vanished while it was copied.", "Try again once the folder rests.") from error
+            raise _vanished(source) from error
         except PermissionError as error:
-            raise SourceError(f"{source} may not be read.", "Check its permissions.") from error
+            raise SourceError(f"{_shown(source)} may not be read.", "Check its permissions.") from error
 
 
 def take_directory(folder: Path, runner: Runner, reporter: Reporter) -> DirectorySupply:
     """The source in a folder: all of a plain one, what git does not ignore of a work tree.
 
-    A work tree tells its commit. With changes that are not committed the commit is what they are based on; the ref
-    then ends in ` (dirty)`. A repository that merely lies around the folder tells nothing about it.
+    A work tree tells its commit. With changes that are not committed the commit is what they are based on; the
+    revision then is dirty and its ref ends in ` (dirty)`. A repository that merely lies around the folder tells nothing
+    about it.
 
     Raises:
         SourceError: it is no llama.cpp tree, or cannot be read.
@@ -88,7 +91,7 @@ def take_directory(folder: Path, runner: Runner, reporter: Reporter) -> Director
         revision = repository.revision(commit, origin=str(folder), ref=_branch(repository))
         if _changes(repository, folder):
             reporter.warning(f"{folder} has changes that are not committed; they are built, on commit {commit[:9]}.")
-            revision = replace(revision, ref=f"{revision.ref} (dirty)")
+            revision = replace(revision, ref=f"{revision.ref} (dirty)", dirty=True)
     return DirectorySupply(folder, tuple(_listed(repository, folder)), revision)
 
 
@@ -111,26 +114,32 @@ def _branch(repository: Repository) -> str:
 
 
 def _changes(repository: Repository, folder: Path) -> bool:
-    return bool(_in(repository, folder, "status", "--porcelain", "--ignore-submodules=all"))
+    return bool(repository.git.read("-C", str(folder), "status", "--porcelain", "--ignore-submodules=all"))
 
 
 def _listed(repository: Repository, folder: Path) -> Iterator[PurePosixPath]:
-    names = _in(repository, folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    for name in sorted({name for name in names.split("\0") if name}):
+    """What git tracks or does not ignore; what a person deleted or checked out sparsely may be absent, no other.
+
+    Raises:
+        SourceError: a file that git tracks was there a moment ago and is gone.
+    """
+    selection = ("--cached", "--others", "--deleted", "--exclude-standard")
+    tags: dict[str, set[str]] = {}
+    for entry in repository.git.list_paths("-C", str(folder), "ls-files", "-z", "-t", *selection):
+        tags.setdefault(entry[2:], set()).add(entry[0])
+    for name, told in sorted(tags.items()):
         path = PurePosixPath(name)
-        if ".git" not in path.parts and _is_copied(folder / path):
+        if ".git" not in path.parts and _is_copied(folder / path, required=not told & _MAY_BE_ABSENT):
             yield path
-
-
-def _in(repository: Repository, folder: Path, *args: str) -> str:
-    return repository.git.read("-C", str(folder), "-c", "core.quotePath=false", *args)
 
 
 def _walk(folder: Path, inside: PurePosixPath) -> Iterator[PurePosixPath]:
     try:
         entries = sorted(os.scandir(folder / inside), key=lambda entry: entry.name)
     except OSError as error:
-        raise SourceError(f"{folder / inside} cannot be read: {error.strerror}.", "Check its permissions.") from error
+        raise SourceError(
+            f"{_shown(folder / inside)} cannot be read: {error.strerror}.", "Check its permissions."
+        ) from error
     for entry in entries:
         path = inside / entry.name
         if entry.is_dir(follow_symlinks=False):
@@ -145,9 +154,27 @@ def _is_build_folder(folder: Path) -> bool:
     return (folder / "CMakeCache.txt").is_file()
 
 
-def _is_copied(file: Path) -> bool:
+def _is_copied(file: Path, *, required: bool = False) -> bool:
+    """Whether it is a file or a link.
+
+    Args:
+        required: whether it must be there at all.
+    """
     try:
         mode = file.lstat().st_mode
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if required:
+            raise _vanished(file) from error
         return False
+    except OSError as error:
+        raise SourceError(f"{_shown(file)} cannot be read: {error.strerror}.", "Check its permissions.") from error
     return stat.S_ISREG(mode) or stat.S_ISLNK(mode)
+
+
+def _vanished(file: Path) -> SourceError:
+    return SourceError(f"{_shown(file)} vanished while the folder was read.", "Try again once the folder rests.")
+
+
+def _shown(file: Path) -> str:
+    """A path for people, whatever bytes it holds."""
+    return os.fsencode(file).decode(errors="backslashreplace")

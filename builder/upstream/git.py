@@ -18,13 +18,12 @@ from pathlib import Path
 
 from builder.errors import BuilderError, MachineError, SourceError, UsageError
 from builder.process import CommandTimeout, Completed, Runner, without_credentials
-from builder.upstream.revision import UNKNOWN_BUILD_NUMBERS, Revision
+from builder.upstream.revision import BUILD_TAG, UNKNOWN_BUILD_NUMBERS, Revision
 from builder.upstream.supply import Traces
 
 LATEST = "latest"
 _FULL_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _COMMIT = re.compile(r"[0-9a-f]{4,64}")
-_BUILD_TAG = re.compile(r"b([0-9]{1,6})")
 _RELEASE_TAG = re.compile(r"v([0-9]+\.[0-9]+\.[0-9]+)")
 _BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
 _READING = 120.0
@@ -131,6 +130,18 @@ class Git:
             Damaged: it is there and broken.
             MachineError: the disk is full.
         """
+        return self._finished(*args, timeout=timeout, env=env, cwd=cwd).stdout
+
+    def list_paths(self, *args: str) -> list[str]:
+        """Run one command that ends what it lists with NUL, and give that as the system spells file names.
+
+        Names that are no UTF-8 are kept. Raises the same as `read`.
+        """
+        return [os.fsdecode(entry) for entry in self._finished(*args).raw.split(b"\0") if entry]
+
+    def _finished(
+        self, *args: str, timeout: float = _READING, env: Mapping[str, str] | None = None, cwd: Path | None = None
+    ) -> Completed:
         try:
             done = self.attempt(*args, timeout=timeout, env=env, cwd=cwd)
         except CommandTimeout as error:
@@ -140,7 +151,7 @@ class Git:
             ) from error
         if done.returncode:
             raise self.explained(done)
-        return done.stdout
+        return done
 
     def explained(self, done: Completed) -> BuilderError:
         """What a command that failed means: one cause, without any secret."""
@@ -290,7 +301,7 @@ class Repository:
         return self.read("for-each-ref", "--format=%(refname:strip=3)", "refs/remotes/origin").splitlines()
 
     def _number(self, commit: str, tags: list[str]) -> int | None:
-        number = max((int(match[1]) for tag in tags if (match := _BUILD_TAG.fullmatch(tag))), default=0)
+        number = max((int(match[1]) for tag in tags if (match := BUILD_TAG.fullmatch(tag))), default=0)
         if not number and self.read("rev-parse", "--is-shallow-repository").strip() == "false":
             number = int(self.read("rev-list", "--count", commit))
         return None if number in UNKNOWN_BUILD_NUMBERS else number
@@ -351,10 +362,10 @@ def is_full_commit(ref: str) -> bool:
 
 def newest_tag(tags: list[str]) -> str | None:
     """The newest `bNNNN` by number, else the newest `vX.Y.Z` by version."""
-    numbers = [int(match[1]) for tag in tags if (match := _BUILD_TAG.fullmatch(tag))]
+    numbers = [int(match[1]) for tag in tags if (match := BUILD_TAG.fullmatch(tag))]
     numbers = [number for number in numbers if number not in UNKNOWN_BUILD_NUMBERS]
     if numbers:
-        return next(tag for tag in tags if _BUILD_TAG.fullmatch(tag) and int(tag[1:]) == max(numbers))
+        return next(tag for tag in tags if BUILD_TAG.fullmatch(tag) and int(tag[1:]) == max(numbers))
     release = newest_release(tags)
     return f"v{release}" if release else None
 
@@ -367,11 +378,11 @@ def newest_release(tags: list[str]) -> str | None:
 
 
 def nearest(ref: str, names: list[str], count: int = 3) -> list[str]:
-    """Names that a person may have meant: build tags by number, others by spelling."""
-    if wanted := _BUILD_TAG.fullmatch(ref):
-        tags = [name for name in names if _BUILD_TAG.fullmatch(name)]
+    """Names that a person may have meant: build tags that begin so, then by number; others by spelling."""
+    if wanted := BUILD_TAG.fullmatch(ref):
+        tags = [name for name in names if BUILD_TAG.fullmatch(name)]
         if tags:
-            return sorted(tags, key=lambda tag: abs(int(tag[1:]) - int(wanted[1])))[:count]
+            return sorted(tags, key=lambda tag: (not tag.startswith(ref), abs(int(tag[1:]) - int(wanted[1]))))[:count]
     return difflib.get_close_matches(ref, names, n=count)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from builder.console import Reporter
-from builder.process import Runner
+from builder.process import Runner, credentials_in
 from builder.staging import exclusive, staged
 from builder.upstream.git import LATEST, Damaged, Git, Repository, Unreachable, is_full_commit, newest_tag
 from builder.upstream.origin import GitUrl
@@ -156,10 +156,10 @@ class Mirror:
 
 
 def _git_for(origin: GitUrl, runner: Runner) -> Git:
-    if origin.url == origin.name:
+    userinfo = credentials_in(origin.url).removesuffix("@")
+    if not userinfo:
         return Git(runner, origin.name)
-    scheme, _, rest = origin.url.partition("://")
-    userinfo = rest[: len(origin.url) - len(origin.name) - 1]
+    scheme = origin.url.partition("://")[0]
     user, _, password = userinfo.partition(":")
     asked_for = scheme.lower() in ("http", "https")
     secret = password or (user if asked_for and len(user) >= _TOKEN else "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.errors import SourceError, UsageError
-from builder.process import without_credentials
+from builder.process import credentials_in, without_credentials
 
 _FORMS = "Give auto, a git URL or path, a directory, an archive file, or pypi:PROJECT[==VERSION]."
 _SCHEMES = ("https", "http", "ssh", "git", "file")
@@ -111,13 +111,25 @@ def _package(text: str) -> Package:
 
 
 def _url(text: str, scheme: str, *, helper: bool) -> GitUrl:
+    _refuse_unclear(text)
     shown = without_credentials(text)
     if helper or scheme not in _SCHEMES:
         raise UsageError(f"{shown!r} has a scheme that is not used here.", f"Known: {', '.join(_SCHEMES)}.")
-    rest = without_credentials(text).partition("://")[2]
-    if not rest.strip("/") or (scheme != "file" and rest.startswith(("/", "-"))) or re.search(r"\s", text):
+    rest = shown.partition("://")[2]
+    if not rest.strip("/") or (scheme != "file" and rest.startswith(("/", "-"))):
         raise UsageError(f"{shown!r} is no URL of a repository.", _FORMS)
     return GitUrl(text)
+
+
+def _refuse_unclear(text: str) -> None:
+    """Refuse a URL of which it cannot be said where its password ends; what it holds is not repeated."""
+    if "://" in text and re.search(r"\s", text):
+        raise UsageError("The URL of the origin has a blank in it.", "Write it as %20.")
+    if re.search(r"[/?#]", credentials_in(text)):
+        raise UsageError(
+            "The URL of the origin has an `@` after its first `/`, `?` or `#`: where its password ends is not clear.",
+            "Percent-encode: in a password / as %2F, ? as %3F and # as %23, elsewhere @ as %40.",
+        )
 
 
 def _home(text: str) -> Path:

@@ -86,7 +86,7 @@ class Index:
             yield self._supply(package, here or self._fetch(distribution, version))
 
     def kept(self, project: str) -> list[Kept]:
-        """Whole archives of a project that are here, newest first; damaged ones are removed."""
+        """Archives of a project that are here, newest first; whether one is still whole is seen when it is supplied."""
         from packaging.utils import InvalidSdistFilename, parse_sdist_filename
 
         found = []

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
 UNKNOWN_BUILD_NUMBERS = frozenset({0, 1})
 """What builds without git (0) or from a shallow clone (1) print: neither says how old the source is."""
+
+BUILD_TAG = re.compile(r"b([0-9]{1,6})")
+"""A tag that carries a build number: six digits last for decades, and a date has eight."""
+
+_DIRTY = "-dirty"
+"""What `git describe --dirty` appends; ggml's own build script appends the same."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +28,7 @@ class Revision:
         committed: commit time, with time zone; None is unknown.
         origin: where it came from, for people; holds no credentials.
         ref: what was asked for, such as `latest`, `b10991` or a file name.
+        dirty: the tree holds changes that are in no commit; the other facts are those of the commit it is based on.
     """
 
     commit: str | None
@@ -29,6 +37,7 @@ class Revision:
     committed: datetime | None
     origin: str
     ref: str
+    dirty: bool = False
 
     def __post_init__(self) -> None:
         if self.build_number in UNKNOWN_BUILD_NUMBERS:
@@ -38,8 +47,23 @@ class Revision:
     def name(self) -> str:
         """Short name for people and tags: `b10991`, else `v0.5.0-dev-0c1e57098`, else the commit, else `unknown`.
 
-        Never `b0`: a number that is not known is not written.
+        `-dirty` follows where the tree is not what the commit holds. Never `b0`: a number that is not known is not
+        written.
         """
+        return f"{self._base}{_DIRTY}" if self.dirty else self._base
+
+    def described_commit(self, digits: int | None = None) -> str:
+        """The commit as a binary or a label states it: `0c1e57098`, `0c1e57098-dirty`, or `unknown`.
+
+        Args:
+            digits: how many of its digits are shown; None shows all.
+        """
+        if self.commit is None:
+            return "unknown"
+        return self.commit[:digits] + (_DIRTY if self.dirty else "")
+
+    @property
+    def _base(self) -> str:
         if self.build_number is not None:
             return f"b{self.build_number}"
         parts = [f"v{self.release}"] if self.release else []

@@ -403,6 +403,7 @@ def test_a_work_tree_is_taken_as_it_lies(upstream: Path, take: Prepare, capfd: p
     (upstream / "build" / "x.o").write_text("")
     clean = take(str(upstream))
     assert clean.revision.build_number == 6
+    assert clean.revision.commit
     assert clean.revision.ref == "master"
     assert not (clean.path / "build").exists()
     assert "not committed" not in capfd.readouterr().err
@@ -411,10 +412,53 @@ def test_a_work_tree_is_taken_as_it_lies(upstream: Path, take: Prepare, capfd: p
     dirty = take(str(upstream))
     assert dirty.revision.commit == clean.revision.commit
     assert dirty.revision.ref == "master (dirty)"
+    assert (clean.revision.name, dirty.revision.name) == ("b6", "b6-dirty")
+    assert dirty.revision.described_commit(9) == f"{clean.revision.commit[:9]}-dirty"
     assert (dirty.path / "new.cpp").exists()
     assert not (dirty.path / "tip.cpp").exists()
     assert dirty.digest != clean.digest
     assert "not committed" in capfd.readouterr().err
+
+
+def test_names_that_are_no_utf8_are_kept(upstream: Path, take: Prepare) -> None:
+    for name in (b"caf\xe9.h", "caf\u00e9.h".encode()):
+        (upstream / os.fsdecode(name)).write_text("//\n")
+    git(upstream, "add", "--all")
+    git(upstream, "commit", "--quiet", "--message", "names")
+    (upstream / os.fsdecode(b"new\xe9.h")).write_text("//\n")
+    names = {os.fsencode(path.name) for path in take(str(upstream)).path.iterdir()}
+    assert {b"caf\xe9.h", "caf\u00e9.h".encode(), b"new\xe9.h"} <= names
+
+
+@pytest.mark.parametrize("name", [b"n1.cpp", b"caf\xe9.h"])
+def test_a_tracked_file_that_vanishes_meanwhile_is_an_error(
+    upstream: Path, take: Prepare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: bytes
+) -> None:
+    for file in (name, b"untracked"):
+        (upstream / os.fsdecode(file)).write_text("//\n")
+    git(upstream, "add", "--", os.fsdecode(name))
+    slow = tmp_path / "slow"
+    slow.mkdir()
+    removing = f'rm "{upstream}/untracked"; [ ! -e {slow}/too ] || rm "{upstream}"/{os.fsdecode(name)}'
+    script = f'{shutil.which("git")} "$@" || exit; case "$*" in *ls-files*) {removing};; esac\n'
+    (slow / "git").write_bytes(b"#!/bin/sh\n" + os.fsencode(script))
+    (slow / "git").chmod(0o755)
+    with monkeypatch.context() as changed:
+        changed.setenv("PATH", str(slow), prepend=os.pathsep)
+        assert not (take(str(upstream)).path / "untracked").exists()
+        (upstream / "untracked").write_text("")
+        (slow / "too").touch()
+        with pytest.raises(SourceError, match="vanished") as refusal:
+            take(str(upstream))
+    assert name.decode(errors="backslashreplace") in refusal.value.cause
+
+
+def test_a_sparse_checkout_is_taken_as_it_lies(upstream: Path, take: Prepare) -> None:
+    git(upstream, "update-index", "--skip-worktree", "tip.cpp")
+    (upstream / "tip.cpp").unlink()
+    tree = take(str(upstream))
+    assert not tree.revision.dirty
+    assert not (tree.path / "tip.cpp").exists()
 
 
 def test_a_change_is_seen_at_once_and_rest_costs_nothing(upstream: Path, take: Prepare) -> None:
@@ -655,16 +699,24 @@ def test_auto_falls_back_where_the_repository_is_a_path_that_is_gone(site: Site,
     assert take("auto", repository="/nonexistent/llama.cpp").revision.ref == "0.3.9"
 
 
-def test_a_server_that_does_not_answer_is_waited_for_once(site: Site, take: Prepare) -> None:
+def test_a_server_that_does_not_answer_is_waited_for_once(
+    site: Site, take: Prepare, cache: Paths, capfd: pytest.CaptureFixture[str]
+) -> None:
     site.offer("0.3.9")
     with socket.create_server(("127.0.0.1", 0)) as mute:
         silent = f"git://127.0.0.1:{mute.getsockname()[1]}/llama.cpp"
         started = time.monotonic()
         take("auto", repository=silent)
         assert 9 < time.monotonic() - started < 25
+        assert " ago" not in capfd.readouterr().err
         started = time.monotonic()
         assert take("auto", repository=silent).revision.ref == "0.3.9"
         assert time.monotonic() - started < 2
+        assert "(asked less than a minute ago)" in " ".join(capfd.readouterr().err.split())
+        (mark,) = cache.mirrors.glob("*.unreachable")
+        os.utime(mark, (time.time() - 125,) * 2)
+        take("auto", repository=silent)
+        assert "(asked 2 min ago)" in " ".join(capfd.readouterr().err.split())
 
 
 @pytest.mark.parametrize("ref", ["b3", "master"])

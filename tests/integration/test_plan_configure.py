@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +13,12 @@ import pytest
 from builder.config import Settings
 from builder.console import Reporter
 from builder.errors import BuildError, SourceError
+from builder.image.build import plan_context
 from builder.image.recipe import DOCKERFILES
 from builder.paths import Paths
 from builder.plan.evidence import judge, parse_unused
 from builder.plan.make import make_plan
 from builder.plan.plan import BuildPlan, PlannedBases, Provision, Variant
-from builder.plan.stamp import overlay
 from builder.process import Runner
 from builder.source.prepare import prepare
 from builder.source.tree import SourceTree
@@ -62,28 +63,19 @@ _NEWEST = "0.3.36"
 _BEFORE_RENAMING = "0.2.78"
 """Its programs are not called llama-server and llama-bench yet."""
 
-_DOCKERFILE = """ARG DEVEL
-ARG SOURCE
-FROM ${SOURCE} AS source
-FROM ${DEVEL} AS configured
+_STAMP = """
+FROM configured AS stamped
 RUN --network=none \\
-    --mount=type=bind,source=steps,target=/steps \\
     --mount=type=bind,from=plan,target=/plan \\
     --mount=type=bind,from=source,target=/src,rw \\
-    bash /steps/configure.sh \\
-    && mkdir /out \\
-    && cp /build/CMakeCache.txt /build/compile_commands.json /build/configure.log /out/ \\
-    && { test -f /build/common/build-info.cpp || ninja -C /build /src/common/build-info.cpp; } \\
-    && if [ -f /src/common/build-info.cpp ]; then cp /src/common/build-info.cpp /out/; \\
-       else cp /build/common/build-info.cpp /out/; fi
-FROM scratch
-COPY --from=configured /out/ /
-"""
-"""Configures as the product does; what upstream's script writes of number and commit comes out as well.
+    if [ -d /plan/overlay ]; then cp -r /plan/overlay/. /src/; fi; \\
+    test -f /build/common/build-info.cpp || ninja -C /build /src/common/build-info.cpp; \\
+    find /build/common /src/common -name build-info.cpp | head -n 1 | xargs -I {} cp {} /build-info.cpp
 
-Each tree is a context of its own name: BuildKit takes a file for unchanged where name, size and time are those it has
-under the same context name, and two trees can be alike in that.
+FROM evidence AS left
+COPY --from=stamped /build-info.cpp /
 """
+"""After the product's own stages: what upstream's script writes of number and commit comes out as well."""
 
 
 @dataclass(frozen=True)
@@ -133,20 +125,17 @@ class Site:
 
     def configure(self, version: str, planned: BuildPlan) -> Configured:
         """Have CMake configure a release's tree as planned."""
-        tree, context, out = self.tree(version).path, self.folder / "plan", self.folder / "out"
-        source = f"tree-{tree.name[:16]}"
-        for file, text in overlay(planned.stamp, tree).items():
-            (context / "overlay" / file).parent.mkdir(parents=True, exist_ok=True)
-            (context / "overlay" / file).write_text(text)
-        context.mkdir(exist_ok=True)
-        (context / "definitions").write_text("".join(f"{it.argument}\n" for it in planned.definitions))
-        (context / "targets").write_text("".join(f"{target}\n" for target in planned.targets))
-        (self.folder / "Dockerfile").write_text(_DOCKERFILE)
+        tree, out = self.tree(version), self.folder / "out"
+        context = plan_context(planned, tree, Path(tempfile.mkdtemp(dir=self.folder)) / "plan")
+        dockerfile = self.folder / "Dockerfile"
+        dockerfile.write_text((DOCKERFILES / "llama-server.Dockerfile").read_text() + _STAMP)
+        source = f"tree-{planned.tree.removeprefix('sha256:')[:16]}"
+        arguments = {"DEVEL": self.devel, "RUNTIME": self.devel, "SOURCE": source}
         done = self.runner.run(
             [
-                *("docker", "buildx", "build", "--progress=plain", f"--file={self.folder / 'Dockerfile'}"),
-                *(f"--build-arg=DEVEL={self.devel}", f"--build-arg=SOURCE={source}"),
-                *(f"--build-context={source}={tree}", f"--build-context=plan={context}"),
+                *("docker", "buildx", "build", "--progress=plain", f"--file={dockerfile}", "--target=left"),
+                *(f"--build-arg={name}={value}" for name, value in arguments.items()),
+                *(f"--build-context={source}={tree.path}", f"--build-context=plan={context}"),
                 *(f"--output=type=local,dest={out}", str(DOCKERFILES)),
             ],
             timeout=300,

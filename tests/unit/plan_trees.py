@@ -111,13 +111,15 @@ def plan(
     variant: Variant = Variant.CUDA,
     number: int | None = 4242,
     capabilities: tuple[str, ...] = (),
-    machine: str = "x86_64",
+    architecture: str = "amd64",
     **build: object,
 ) -> BuildPlan:
     """The plan of a tree; further arguments are those of builder.toml's `build`."""
     tree = SourceTree(write(folder, files), Revision(COMMIT, number, None, None, "here", "latest"), "sha256:tree")
     settings = Settings.model_validate({"build": {"architectures": "90", **build}})
-    return make_plan(tree, settings, variant, BASES, "sha256:recipe", capabilities=capabilities, machine=machine)
+    return make_plan(
+        tree, settings, variant, BASES, "sha256:recipe", capabilities=capabilities, architecture=architecture
+    )
 
 
 def arguments(planned: BuildPlan) -> list[str]:

@@ -53,6 +53,10 @@ def test_unknown_keys_are_refused_by_name(tmp_path: Path, text: str, named: str,
         ("[build]\njobs = -1\n", "build.jobs"),
         ("[image]\nrepository = 'Local AI'\n", "image.repository"),
         ("[image]\nrepository = 'a:b'\n", "image.repository"),
+        ("[bases]\ndevel = '--help'\n", "bases.devel"),
+        ("[bases]\nruntime = '-x'\n", "bases.runtime"),
+        ("[bases]\nruntime = 'an image'\n", "bases.runtime"),
+        ("[bases]\nruntime = 'name:'\n", "bases.runtime"),
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_key_and_file(tmp_path: Path, text: str, named: str) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from builder.engine.doctor import (
     check_machine,
     check_store,
     judge_access,
+    judge_engine,
 )
 from builder.engine.gpu import Gpu, GpuAccess, GpuListing
 
@@ -119,6 +121,14 @@ def test_a_cache_that_cannot_be_written_is_missing(tmp_path: Path) -> None:
     check = check_cache(tmp_path / "file" / "cache")
     assert check.status == "missing"
     assert "BUILDER_CACHE" in check.advice
+
+
+def test_an_engine_that_cannot_build_is_missing() -> None:
+    old = judge_engine(replace(info(), version="20.10.24+dfsg1"), "unix:///run/docker.sock")
+    assert old.status == "missing"
+    assert "too old" in old.detail
+    assert "builder setup" in old.advice
+    assert judge_engine(replace(info(), version="23.0.0"), "unix:///run/docker.sock").status == "ok"
 
 
 def test_little_memory_is_warned_of() -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.engine.gpu import Gpu, access_flags, cuda_served_by, distinct_capabilities, driver_for, parse_gpus
+from builder.errors import MachineError
 
 DATA = Path(__file__).parent / "data" / "engine"
 H100 = Gpu(
@@ -30,6 +34,59 @@ gpus = st.builds(
 )
 
 
+ASK = """
+from builder.engine.gpu import compute_capabilities
+from builder.errors import MachineError
+from builder.process import Runner
+try:
+    print(*compute_capabilities(Runner()))
+except MachineError as error:
+    print(error.cause, error.remedy, sep="\\n")
+"""
+
+
+def asked(folder: Path, smi: str | None) -> list[str]:
+    """What a process is told that finds this nvidia-smi, or none."""
+    if smi is not None:
+        program = folder / "nvidia-smi"
+        program.write_text(f"#!/bin/sh\n{smi}\n", encoding="utf-8")
+        program.chmod(0o755)
+    env = {**os.environ, "PATH": str(folder)}
+    done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, env=env, check=True)
+    return done.stdout.splitlines()
+
+
+def test_capabilities_are_those_of_the_gpus_at_hand(tmp_path: Path) -> None:
+    listing = (DATA / "nvidia-smi-h100.csv").read_text(encoding="utf-8").strip()
+    assert asked(tmp_path, f"echo '{listing}'") == ["9.0"]
+
+
+def test_a_machine_without_a_driver_has_no_capabilities(tmp_path: Path) -> None:
+    assert asked(tmp_path, None) == [""]
+
+
+@pytest.mark.parametrize(
+    ("smi", "words"),
+    [
+        ("echo 'Failed to initialize NVML: Driver/library version mismatch'; exit 18", "version mismatch"),
+        ("echo 'NVIDIA-SMI has failed' >&2; exit 9", "NVIDIA-SMI has failed"),
+        ("exit 12", "exit status 12"),
+    ],
+)
+def test_a_driver_that_fails_is_not_taken_for_none(tmp_path: Path, smi: str, words: str) -> None:
+    cause, remedy = asked(tmp_path, smi)
+    assert words in cause
+    assert "--cpu" in remedy
+
+
+def test_a_gpu_of_unknown_capability_is_named_and_not_left_out(tmp_path: Path) -> None:
+    known = "echo '0, NVIDIA L4, GPU-0, 23034, 8.9, 535.1'"
+    cause, remedy = asked(tmp_path, f"{known}; echo '1, Tesla K80, GPU-1, 11441, [N/A], 470.1'")
+    assert "Tesla K80" in cause
+    assert "L4" not in cause
+    assert "--arch" in remedy
+
+
 def with_capability(capability: str) -> Gpu:
     return Gpu(0, "GPU", "GPU-0", 1, capability, "580.1")
 
@@ -50,7 +107,8 @@ def test_listings_read_back(listed: list[Gpu]) -> None:
 def test_what_the_driver_does_not_tell_stays_unknown() -> None:
     (gpu,) = parse_gpus("0, Orin, GPU-0, [N/A], [N/A], 540.4.0\n")
     assert (gpu.memory, gpu.compute_capability) == (0, "")
-    assert distinct_capabilities([gpu]) == ()
+    with pytest.raises(MachineError, match="compute capability of Orin"):
+        distinct_capabilities([with_capability("9.0"), gpu])
 
 
 @pytest.mark.parametrize("text", ["", "No devices were found\n", 'Field "x" is not a valid field to query.\n\n'])

@@ -37,7 +37,7 @@ def files(todo: tuple[Step, ...]) -> dict[Path, str]:
 
 
 def test_a_ready_machine_is_left_alone() -> None:
-    ready = replace(FRESH, engine="20.10.24", buildx="0.13.0", interrupted=True, containers=3)
+    ready = replace(FRESH, engine="23.0.0", buildx="0.13.0", interrupted=True, containers=3)
     assert plan(ready) == ()
     assert plan(replace(ready, root=False, distribution=Distribution("arch"))) == ()
 
@@ -128,6 +128,24 @@ def test_an_old_engine_is_replaced_only_while_nothing_runs_on_it() -> None:
     with pytest.raises(MachineError, match="3 containers run on it") as caught:
         plan(replace(old, containers=3))
     assert "Stop them" in caught.value.remedy
+
+
+def test_an_old_engine_is_not_ready_though_its_client_can_build() -> None:
+    old = replace(FRESH, engine="20.10.24", daemon="Docker version 20.10.24", buildx="0.13.1")
+    assert not old.ready
+    assert "docker.io" in installation(plan(old)).names
+    with pytest.raises(MachineError, match=r"Docker Engine 20\.10\.24 answers, but it is older than 23\.0\."):
+        plan(replace(old, distribution=Distribution("arch")))
+
+
+def test_an_old_engine_of_dockers_own_is_replaced_from_the_same_archive() -> None:
+    todo = plan(replace(FRESH, engine="20.10.24", daemon="Docker version 20.10.24", from_docker=True, systemd=True))
+    assert installation(todo).names == ("docker-ce", "docker-ce-cli", "docker-buildx-plugin")
+
+
+def test_an_old_daemon_whose_successor_is_installed_makes_room_for_it() -> None:
+    todo = plan(replace(FRESH, engine="20.10.24", daemon="Docker version 26.1.5", buildx="0.13.1"))
+    assert kinds(todo) == [StopDaemon, StartDaemon]
 
 
 def test_an_engine_elsewhere_is_not_set_up_from_here() -> None:

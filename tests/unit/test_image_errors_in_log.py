@@ -29,6 +29,11 @@ def test_warnings_are_no_errors(tmp_path: Path) -> None:
     assert _first(tmp_path, "a.cpp:1:1: warning: error: odd [-Wodd]\n   12 | error: in the source\n") == ()
 
 
+def test_errors_named_after_a_warning_option_count(tmp_path: Path) -> None:
+    line = "a.cpp:3:9: error: narrowing conversion of '1' from 'int' to 'char' [-Wnarrowing]"
+    assert _first(tmp_path, line + "\n") == (line,)
+
+
 def test_linker_and_disk(tmp_path: Path) -> None:
     text = "b.o: undefined reference to `f'\nfatal error: x.o: No space left on device\n"
     assert len(_first(tmp_path, text)) == 2

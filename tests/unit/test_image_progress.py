@@ -68,6 +68,18 @@ def test_plain_text_after_the_objects_is_a_line() -> None:
     assert [line.text for line in reader.feed(b'{"logs": []}\nERROR: failed to solve\n')] == ["ERROR: failed to solve"]
 
 
+def test_what_buildx_itself_says_is_an_error() -> None:
+    reader = ProgressReader()
+    list(reader.feed(b'ERROR: no builder "foo" found\n'))
+    assert reader.last[-1] == 'ERROR: no builder "foo" found'
+
+
+def test_a_stray_brace_does_not_swallow_the_rest() -> None:
+    reader = ProgressReader()
+    stream = b"{ what is this\n" + b"".join(json.dumps(_log(b"line\n")).encode() + b"\n" for _ in range(3))
+    assert [line.text for line in reader.feed(stream)] == ["{ what is this", "line", "line", "line"]
+
+
 @given(st.binary(max_size=400), st.integers(1, 50))
 def test_no_bytes_break_it(stream: bytes, size: int) -> None:
     reader = ProgressReader()

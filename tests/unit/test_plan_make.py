@@ -133,9 +133,9 @@ def test_cpu_plan_has_nothing_of_cuda(tmp_path: Path) -> None:
 
 
 def test_cpu_variants_only_where_the_tree_has_them_for_the_machine(tmp_path: Path) -> None:
-    assert "-DGGML_CPU_ALL_VARIANTS=ON" not in arguments(plan(tmp_path / "a", NEW, machine="aarch64"))
+    assert "-DGGML_CPU_ALL_VARIANTS=ON" not in arguments(plan(tmp_path / "a", NEW, architecture="arm64"))
     both = {**NEW, "ggml/src/CMakeLists.txt": "ggml_add_cpu_backend_variant(armv8.2_1 DOTPROD)\n"}
-    assert "-DGGML_CPU_ALL_VARIANTS=ON" in arguments(plan(tmp_path / "b", both, machine="aarch64"))
+    assert "-DGGML_CPU_ALL_VARIANTS=ON" in arguments(plan(tmp_path / "b", both, architecture="arm64"))
 
 
 def test_own_definitions_come_last_and_take_the_place_of_planned_ones(tmp_path: Path) -> None:

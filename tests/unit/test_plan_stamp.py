@@ -57,6 +57,16 @@ def test_unknown_is_zero_and_unknown(tmp_path: Path) -> None:
     )
 
 
+def test_changes_on_a_commit_are_stamped_too(tmp_path: Path) -> None:
+    dirty = Revision(COMMIT, 10991, None, None, "here", "master (dirty)", dirty=True)
+    assert plan_stamp(Facts(write(tmp_path / "new", NEW)), dirty).definitions == (
+        Definition("LLAMA_BUILD_NUMBER", "10991"),
+        Definition("LLAMA_BUILD_COMMIT", f"{COMMIT[:9]}-dirty"),
+    )
+    tree = write(tmp_path / "old", OLD)
+    assert f'"{COMMIT[:9]}-dirty"' in overlay(plan_stamp(Facts(tree), dirty), tree)["cmake/build-info.cmake"]
+
+
 def test_only_the_defaults_are_edited() -> None:
     text = stamped_defaults(BUILD_INFO, 5, "abc")
     assert "set(BUILD_NUMBER 5)" in text

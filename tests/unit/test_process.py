@@ -35,6 +35,7 @@ def test_what_is_recorded_can_be_run_again(tmp_path: Path) -> None:
 
 def test_output_need_not_be_utf8() -> None:
     assert Runner().run(["printf", r"\351"]).stdout == "\ufffd"
+    assert Runner().run(["printf", r"\351"]).raw == b"\xe9"
 
 
 def test_missing_program_is_the_machines_fault() -> None:
@@ -92,6 +93,32 @@ def test_credentials_are_never_recorded(tmp_path: Path) -> None:
     assert "secret" not in record.read_text()
     assert without_credentials("see https://token@example.org/") == "see https://example.org/"
     assert as_shell_line(["git", "clone", "https://a:b@c/d"]) == "git clone https://c/d"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://u:s3c/ret@localhost:1/x", "https://localhost:1/x"),
+        ("https://u:s3c?ret@h/x", "https://h/x"),
+        ("https://u:s3c#ret@h/x", "https://h/x"),
+        ("https://u:s3@c/ret@h/x", "https://h/x"),
+        ("https://to/ken@h/x", "https://h/x"),
+        ("https://to/ken@h/@scope/x", "https://h/@scope/x"),
+        ("error: 'https://u:s3c/ret@h/x' and https://a/b", "error: 'https://h/x' and https://a/b"),
+        ("https://u:s3c'ret/@h/x", "https://h/x"),
+        ("https://registry.npmjs.org/@scope/x", "https://registry.npmjs.org/@scope/x"),
+        ("file:///srv/a@b", "file:///srv/a@b"),
+        ("docker-image://registry.example:5000/x@sha256:ab", "docker-image://registry.example:5000/x@sha256:ab"),
+        ("docker-image://ubuntu@sha256:ab", "docker-image://ubuntu@sha256:ab"),
+        ("see https://h/x, or ask a@b", "see https://h/x, or ask a@b"),
+    ],
+)
+def test_no_password_is_shown_whatever_it_holds(text: str, shown: str) -> None:
+    assert without_credentials(text) == shown
+
+
+def test_a_quoted_password_is_not_shown_either() -> None:
+    assert "ret" not in as_shell_line(["git", "clone", "https://u:s'3c/ret@h/x"])
 
 
 def test_environment_is_added_to() -> None:

@@ -128,6 +128,22 @@ def test_what_reaches_outside_is_refused_by_name(
     assert repr(named) in refusal.value.cause
 
 
+@pytest.mark.parametrize(
+    ("member", "sentence"),
+    [
+        (("p", tarfile.FIFOTYPE, ""), "x.tar.gz: the member 'p' is a device or a pipe."),
+        (
+            ("h", tarfile.LNKTYPE, "/etc/passwd"),
+            "x.tar.gz: the hard link 'h' stands for '/etc/passwd', which is no file that came before it.",
+        ),
+    ],
+)
+def test_a_refusal_is_one_plain_sentence(tmp_path: Path, member: tuple[str, bytes, str], sentence: str) -> None:
+    with pytest.raises(SourceError) as refusal:
+        _unpack(_tar(tmp_path / "x.tar.gz", member), tmp_path / "out")
+    assert refusal.value.cause == sentence
+
+
 @given(_MEMBERS)
 @settings(max_examples=60, deadline=None)
 @example([("a", tarfile.SYMTYPE, "b"), ("b", tarfile.SYMTYPE, ".."), ("a/x", tarfile.REGTYPE, "")])

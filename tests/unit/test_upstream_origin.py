@@ -68,6 +68,43 @@ def test_malformed_origins_are_usage_errors(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://u:hunter/2secret@localhost:1/x",
+        "https://u:hunter?2secret@localhost:1/x",
+        "https://u:hunter#2secret@localhost:1/x",
+        "https://u:hunter@2secret/2secret@localhost:1/x",
+        "https://hunter/2secret@localhost:1/x",
+        "https://u:hunter 2secret@localhost:1/x",
+        "ftp://u:hunter/2secret@localhost:1/x",
+    ],
+)
+def test_an_unclear_password_is_refused_and_not_repeated(text: str) -> None:
+    with pytest.raises(UsageError, match="URL of the origin") as refusal:
+        parse(text)
+    assert "ncode" in refusal.value.remedy or "%20" in refusal.value.remedy
+    for part in ("hunter", "2secret"):
+        assert part not in refusal.value.cause + refusal.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://u:s3c%2Fret@h/x", "https://h/x"),
+        ("https://h/@scope/x", "https://h/@scope/x"),
+        ("https://h:8080/%40scope/x", "https://h:8080/%40scope/x"),
+        ("file:///srv/a@b/x", "file:///srv/a@b/x"),
+        ("ssh://git@h:22/x", "ssh://h:22/x"),
+    ],
+)
+def test_what_is_clear_is_taken(url: str, name: str) -> None:
+    origin = parse(url)
+    assert origin == GitUrl(url)
+    assert isinstance(origin, GitUrl)
+    assert origin.name == name
+
+
 def test_a_path_that_is_not_there_is_a_source_error(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="nothing"):
         parse(str(tmp_path / "absent"))

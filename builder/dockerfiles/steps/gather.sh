@@ -26,6 +26,7 @@ added=yes
 while [ "$added" = yes ]; do
   added=no
   for file in "$home"/*; do
+    linked=$(LD_LIBRARY_PATH="$built:/usr/local/cuda/lib64" ldd "$file")
     while read -r name _ where _; do
       if [[ $name =~ $c_library || $name =~ $driver || $name == linux-vdso* || -e $home/$name ]]; then
         continue
@@ -39,7 +40,7 @@ while [ "$added" = yes ]; do
       fi
       cp -L "$where" "$home/$name"
       added=yes
-    done < <(LD_LIBRARY_PATH="$built:/usr/local/cuda/lib64" ldd "$file" | sed -n 's/^[[:space:]]*//; /=>/p')
+    done < <(sed -n 's/^[[:space:]]*//; /=>/p' <<< "$linked")
   done
 done
 

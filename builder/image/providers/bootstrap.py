@@ -17,6 +17,7 @@ from builder.image.bases import BaseRequest, Workshop
 from builder.image.providers.naming import named_bases
 from builder.image.recipe import DOCKERFILES, recipe_digest
 from builder.plan.plan import PlannedBases, Variant
+from builder.process import Completed, as_shell_line
 from builder.staging import staged
 
 SUITE = "trixie"
@@ -117,7 +118,7 @@ class Bootstrap:
                 str(archive),
                 _source_line(),
             ]
-            done = self._workshop.runner.run(command, timeout=_BOOTSTRAP)
+            done = self._run(command, _BOOTSTRAP)
             if done.returncode:
                 raise MachineError(
                     f"mmdebstrap made no Debian {SUITE} (exit status {done.returncode}).",
@@ -126,6 +127,12 @@ class Bootstrap:
                 )
             self._workshop.engine.import_rootfs(archive, reference, [f"ENV {_PATH}"])
 
+    def _run(self, command: Sequence[str], timeout: float) -> Completed:
+        done = self._workshop.runner.run(command, timeout=timeout)
+        with (self._workshop.buildx.logs / "bases.log").open("a", encoding="utf-8") as log:
+            log.write(f"$ {as_shell_line(command)}\n{done.stdout}{done.stderr}")
+        return done
+
     @contextmanager
     def _toolkit(self, cuda: str) -> Iterator[Path]:
         wanted = f"cuda-toolkit[{','.join(CUDA_PARTS)}]=={cuda}.*"
@@ -133,7 +140,7 @@ class Bootstrap:
         with staged(self._workshop.paths.bases) as folder:
             command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--ignore-installed"]
             command += ["--disable-pip-version-check", "--only-binary=:all:", "--target", str(folder), wanted]
-            done = self._workshop.runner.run(command, timeout=_WHEELS)
+            done = self._run(command, _WHEELS)
             if "No matching distribution" in done.stderr:
                 raise UsageError(
                     f"The Python package index has no CUDA {cuda} toolkit.",

@@ -21,6 +21,8 @@ RELEASES = {
 13.2 is left out: 13.2.0 and 13.2.1 miscompile some quantisations (llama.cpp #28581, #28784).
 """
 _HUB = "https://registry-1.docker.io/v2/"
+_WELCOMES = (200, 401)
+"""What a registry answers to those whom it will serve, with and without a name."""
 _REACH = 5.0
 """Seconds to wait for the hub."""
 
@@ -53,10 +55,10 @@ class Nvidia:
         if request.variant is Variant.CUDA and request.cuda not in RELEASES:
             return f"no image is known for CUDA {request.cuda}"
         try:
-            httpx.get(_HUB, timeout=_REACH)
+            answer = httpx.get(_HUB, timeout=_REACH)
         except httpx.HTTPError:
             return "Docker's hub is out of reach"
-        return None
+        return None if answer.status_code in _WELCOMES else f"Docker's hub answers {answer.status_code}"
 
     def make(self, request: BaseRequest) -> None:
         """Build both with packages from Ubuntu."""
