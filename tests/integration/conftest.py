@@ -69,7 +69,7 @@ def cuda_devel(workshop: Workshop) -> str:
 def cpu_image(cpu_bases: Choice) -> str:
     """Immutable reference of a real llama.cpp image for the CPU."""
     assert cpu_bases
-    done = builder("build", "--cpu", "--origin", TREE, "--name", "builder-test/llama", "--json", timeout=3000)
+    done = builder("build", "--cpu", "--origin", TREE, "--name", "builder-test/llama", "--json", timeout=3300)
     assert done.returncode == 0, done.stderr
     document: dict[str, Any] = json.loads(done.stdout)
     reference: str = document["image"]["references"][0]

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import tarfile
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,21 +20,20 @@ from builder.process import Runner
 
 
 @contextmanager
-def second_engine(
-    runner: Runner, folder: Path, config: Mapping[str, object], programs: Path | None = None
-) -> Iterator[Engine]:
+def second_engine(runner: Runner, config: Mapping[str, object], programs: Path | None = None) -> Iterator[Engine]:
     """A daemon that lives as long as the context, with nothing in common with the machine's own.
 
     Its network namespace is empty: containers have no network, and no bridge or firewall rule of this machine is
     touched.
 
     Args:
-        folder: where everything it writes is; short, since a socket's path is limited.
         config: what daemon.json says.
         programs: a folder that comes first on its PATH.
     """
     if os.geteuid() or not shutil.which("dockerd", path=admin_path()):
         pytest.skip("a second engine needs root and dockerd")
+    # Not pytest's own folder: the path of a socket may have 107 characters.
+    folder = Path(tempfile.mkdtemp(prefix="engine-"))
     (folder / "daemon.json").write_text(json.dumps(config), encoding="utf-8")
     host = f"unix://{folder}/docker.sock"
     path = f"{programs}:{admin_path()}" if programs else admin_path()
@@ -55,6 +55,7 @@ def second_engine(
         yield engine
     finally:
         daemon.stop(folder / "docker.pid")
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def import_shell(runner: Runner, engine: Engine, folder: Path, reference: str, files: Mapping[str, str]) -> None:

@@ -62,7 +62,7 @@ def cdi_engine(tmp_path_factory: pytest.TempPathFactory, specifications: Path) -
     folder = tmp_path_factory.mktemp("second")
     config = {"experimental": True, "features": {"cdi": True}, "cdi-spec-dirs": [str(specifications)]}
     runner = Runner()
-    with second_engine(runner, folder, config) as engine:
+    with second_engine(runner, config) as engine:
         import_shell(runner, engine, folder, IMAGE, {})
         yield engine
         assert engine.ask("ps", "--all", "--quiet").stdout == "", "a probe left a container behind"
@@ -105,7 +105,7 @@ def test_the_runtime_hook_is_the_other_way(tmp_path_factory: pytest.TempPathFact
     programs = tmp_path_factory.mktemp("programs")
     script(programs, "nvidia-container-runtime-hook", "#!/bin/sh\nexit 0\n")
     runner = Runner()
-    with second_engine(runner, folder, {}, programs) as engine:
+    with second_engine(runner, {}, programs) as engine:
         assert probe_image(engine, "local-ai-llama") is None
         assert "no image" in check_access(engine, "local-ai-llama", has_gpus=True).detail
         import_shell(runner, engine, folder, IMAGE, {"/usr/bin/nvidia-smi": LISTING})

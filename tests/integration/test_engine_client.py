@@ -10,7 +10,6 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
@@ -66,8 +65,8 @@ def test_what_is_not_there_is_none(engine: Engine, reference: str) -> None:
     assert engine.image(reference) is None
 
 
-def test_what_is_not_there_is_none_in_containerds_store_too(tmp_path: Path, runner: Runner) -> None:
-    with second_engine(runner, tmp_path, {"features": {"containerd-snapshotter": True}}) as second:
+def test_what_is_not_there_is_none_in_containerds_store_too(runner: Runner) -> None:
+    with second_engine(runner, {"features": {"containerd-snapshotter": True}}) as second:
         assert second.info().containerd_store
         assert [second.image(reference) for reference in (*ABSENT, *MALFORMED)] == [None] * 9
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -22,13 +19,9 @@ from tests.integration.engines import second_engine
 @pytest.fixture
 def containerd_engine(runner: Runner, engine: Engine, cpu_bases: Choice) -> Iterator[tuple[Engine, str]]:
     """A second engine with containerd's store and the same base images, and its address."""
-    folder = Path(tempfile.mkdtemp(prefix="store-"))
-    try:
-        with second_engine(runner, folder, {"features": {"containerd-snapshotter": True}}) as second:
-            _copy([cpu_bases.bases.devel, cpu_bases.bases.runtime], engine, second)
-            yield second, f"unix://{folder}/docker.sock"
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with second_engine(runner, {"features": {"containerd-snapshotter": True}}) as second:
+        _copy([cpu_bases.bases.devel, cpu_bases.bases.runtime], engine, second)
+        yield second, second.command[-1]
 
 
 def _copy(references: list[str], source: Engine, target: Engine) -> None:
