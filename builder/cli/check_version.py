@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from builder.cli.options import exit_code
 from builder.cli.session import Session
-from builder.errors import ExitCode, UsageError
+from builder.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +65,7 @@ def command(
         session.reporter.show_json(_document(verdict))
     else:
         session.reporter.show(_spell(verdict, answer.version))
-    if code := _exit_code(verdict):
+    if code := exit_code(verdict):
         raise typer.Exit(code)
 
 
@@ -111,13 +112,6 @@ def _checked_gpus(gpus: str) -> str:
     if gpus in ("auto", "none", "all") or re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z-]*(,[0-9A-Za-z][0-9A-Za-z-]*)*", gpus):
         return gpus
     raise UsageError(f"--gpus {gpus!r} names no GPUs.", "Give none, all, auto, or numbers such as 0,1.")
-
-
-def _exit_code(verdict: Verdict) -> ExitCode:
-    from builder.gates.verdict import Outcome
-
-    codes = {Outcome.PASS: ExitCode.DONE, Outcome.FAIL: ExitCode.VERSION, Outcome.UNJUDGED: ExitCode.UNJUDGED}
-    return codes[verdict.outcome]
 
 
 def _document(verdict: Verdict) -> dict[str, object]:

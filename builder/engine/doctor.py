@@ -165,7 +165,7 @@ def check_cache(cache: Path) -> Check:
 
 
 def check_git(runner: Runner) -> Check:
-    """Is git there, which patches and repositories need?"""
+    """Is git there, which repositories need?"""
     if shutil.which("git") is None:
         return Check("git", "missing", "git is not installed", f"Run `{as_root('setup')}`.")
     return Check("git", "ok", runner.run(["git", "--version"], timeout=30).stdout.strip())

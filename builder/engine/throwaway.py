@@ -84,7 +84,7 @@ class Throwaway:
             *(*labels, *options, "--", image, *words),
         )
         removal = _Removal(self._runner, self._client, name)
-        out, err = _Output(), _Output()
+        out, err = BoundedOutput(), BoundedOutput()
         started = monotonic()
         try:
             status = self._runner.stream(command, out.take, err.take, on_abort=removal, timeout=timeout)
@@ -154,7 +154,7 @@ def _runs_us(pid: int) -> bool:
     return b"builder" in words or b"python" in words
 
 
-class _Output:
+class BoundedOutput:
     """The start of what a program writes; the rest is read and dropped, so that a flood costs no memory."""
 
     def __init__(self) -> None:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 
 from builder.engine.client import Engine
 from builder.engine.gpu import access_flags
-from builder.engine.throwaway import SANDBOX
+from builder.engine.throwaway import SANDBOX, BoundedOutput
 from builder.errors import MachineError
 from builder.process import CommandTimeout, Runner
 from builder.server.startup import Driver, Ending, StartFailure, explain, gpus_refused, is_program_missing
@@ -27,8 +27,6 @@ from builder.server.version import BinaryVersion, find_version
 GPUS_AUTO = "auto"
 GPUS_NONE = "none"
 
-_KEPT_OUTPUT = 1 << 20
-"""Bytes of a program's output that are kept; a version line stands at its start."""
 _TEXT_LIMIT = 32 << 20
 """Bytes of text that are read from standard input."""
 _SERVERS = ("llama-server", "server", "llama")
@@ -199,7 +197,7 @@ class Prober:
         return ending
 
     def _run(self, command: Sequence[str], *, grace: float = 0.0) -> Ending:
-        output = _Output()
+        output = BoundedOutput()
         try:
             status = self._runner.stream(command, output.take, output.take, timeout=self._timeout + grace)
         except CommandTimeout as error:
@@ -213,20 +211,6 @@ class _Silence(Exception):
     def __init__(self, failure: StartFailure) -> None:
         super().__init__(failure.cause)
         self.failure = failure
-
-
-class _Output:
-    """The start of what a program writes; the rest is read and dropped, so that a flood costs no memory."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-
-    def take(self, chunk: bytes) -> None:
-        self._bytes += chunk[: max(0, _KEPT_OUTPUT - len(self._bytes))]
-
-    @property
-    def text(self) -> str:
-        return self._bytes.decode(errors="replace")
 
 
 def _programs(entrypoint: Sequence[str]) -> Iterator[str]:
