@@ -11,6 +11,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -295,7 +296,12 @@ def _becomes(true: Callable[[], bool], patience: float = 60) -> bool:
 
 
 def _is_running(command: str) -> bool:
-    return subprocess.run(["pgrep", "-f", command], capture_output=True, check=False).returncode == 0
+    wanted = command.replace(" ", "\0").encode()
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if file.read_bytes().startswith(wanted):
+                return True
+    return False
 
 
 def test_health_check_follows_the_port(engine: Engine, tree: Path, name: str, containers: Callable[..., str]) -> None:
