@@ -58,6 +58,13 @@ def second_engine(runner: Runner, config: Mapping[str, object], programs: Path |
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def is_on_overlay(folder: Path) -> bool:
+    """Whether a folder is on an overlay file system, which cannot hold the layers of another engine."""
+    mounts = [line.split(" ") for line in Path("/proc/self/mounts").read_text(encoding="utf-8").splitlines()]
+    holding = [mount for mount in mounts if folder.is_relative_to(mount[1])]
+    return max(holding, key=lambda mount: len(mount[1]))[2] == "overlay"
+
+
 def import_shell(runner: Runner, engine: Engine, folder: Path, reference: str, files: Mapping[str, str]) -> None:
     """Make an image of nothing but a shell, its C library and some scripts.
 
