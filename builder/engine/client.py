@@ -51,8 +51,6 @@ class EngineInfo:
         version: server version.
         storage: storage driver, such as `overlay2`.
         containerd_store: whether images are kept in containerd's store.
-        cdi_directories: where CDI specifications are read; empty where CDI is off.
-        runtimes: names of OCI runtimes, such as `runc`, `nvidia`.
         cores: CPU cores.
         memory: bytes.
         root: its data folder.
@@ -61,8 +59,6 @@ class EngineInfo:
     version: str
     storage: str
     containerd_store: bool
-    cdi_directories: tuple[str, ...]
-    runtimes: tuple[str, ...]
     cores: int
     memory: int
     root: str
@@ -138,8 +134,6 @@ class Engine:
             version=facts["ServerVersion"],
             storage=facts["Driver"],
             containerd_store=str(status.get("driver-type", "")).startswith("io.containerd.snapshotter"),
-            cdi_directories=tuple(facts.get("CDISpecDirs") or ()),
-            runtimes=tuple(sorted(facts.get("Runtimes") or {})),
             cores=facts["NCPU"],
             memory=facts["MemTotal"],
             root=facts["DockerRootDir"],
@@ -302,7 +296,6 @@ def _image(facts: dict[str, Any]) -> Image:
         size=facts["Size"],
         labels=config.get("Labels") or {},
         entrypoint=tuple(config.get("Entrypoint") or ()),
-        environment=tuple(config.get("Env") or ()),
         user=config.get("User") or "",
         architecture=facts.get("Architecture") or "",
     )

@@ -18,7 +18,6 @@ class Image:
         size: bytes, unpacked.
         labels: its labels.
         entrypoint: what a container starts.
-        environment: `NAME=value` lines.
         user: who the container runs as; empty is root.
         architecture: such as `amd64`.
     """
@@ -29,6 +28,5 @@ class Image:
     size: int
     labels: Mapping[str, str]
     entrypoint: tuple[str, ...]
-    environment: tuple[str, ...]
     user: str
     architecture: str

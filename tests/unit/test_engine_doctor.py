@@ -30,7 +30,7 @@ def gpu(driver: str = "580.65.06", name: str = "NVIDIA H200") -> Gpu:
 
 
 def info(memory: int = 64 * 10**9, *, containerd: bool = False) -> EngineInfo:
-    return EngineInfo("26.1.5", "overlay2", containerd, (), ("runc",), 2, memory, "/var/lib/docker")
+    return EngineInfo("26.1.5", "overlay2", containerd, 2, memory, "/var/lib/docker")
 
 
 def test_one_missing_thing_makes_a_machine_unusable_and_warnings_do_not() -> None:
