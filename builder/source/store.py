@@ -61,10 +61,10 @@ class TreeStore:
             MachineError: the disk is full or may not be written to.
         """
         identity = supply.identity
-        if known := self._find(identity):
+        if known := self.find(identity):
             return known
         with exclusive(self.folder / ".lock", self.say):
-            if known := self._find(identity):
+            if known := self.find(identity):
                 return known
             with staged(self.folder) as scratch:
                 return self._write(supply, identity, scratch)
@@ -89,7 +89,8 @@ class TreeStore:
             self._note(identity, {"digest": contents.digest, "commit": traces.commit, "committed": committed})
         return KeptTree(final, contents.digest, declared_release(final), traces)
 
-    def _find(self, identity: str | None) -> KeptTree | None:
+    def find(self, identity: str | None) -> KeptTree | None:
+        """The tree that is kept under a supply's identity, if it is there and untouched."""
         note = self._noted(identity) if identity else None
         if not note or not self._is_intact(note["digest"]):
             return None

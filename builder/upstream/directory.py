@@ -15,8 +15,9 @@ from builder.console import Reporter
 from builder.errors import SourceError
 from builder.process import Runner
 from builder.staging import disk_errors
-from builder.upstream.git import Git, Repository
+from builder.upstream.git import Git
 from builder.upstream.layout import require_llama_tree
+from builder.upstream.repository import Repository
 from builder.upstream.revision import Revision
 from builder.upstream.supply import Traces
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 UNKNOWN_BUILD_NUMBERS = frozenset({0, 1})
 """What builds without git (0) or from a shallow clone (1) print: neither says how old the source is."""
@@ -12,8 +12,20 @@ UNKNOWN_BUILD_NUMBERS = frozenset({0, 1})
 BUILD_TAG = re.compile(r"b([0-9]{1,6})")
 """A tag that carries a build number: six digits last for decades, and a date has eight."""
 
+RELEASE_TAG = re.compile(r"v([0-9]+\.[0-9]+\.[0-9]+)")
+"""A tag that carries a release."""
+
 _DIRTY = "-dirty"
 """What `git describe --dirty` appends; ggml's own build script appends the same."""
+
+
+_LAST = datetime(9999, 1, 1, tzinfo=UTC)
+"""A day before the end of the calendar, so that every time zone has it."""
+
+
+def moment(seconds: int) -> datetime:
+    """A commit time as git tells it, seconds since 1970; a commit may claim a year that no calendar has."""
+    return datetime.fromtimestamp(min(seconds, int(_LAST.timestamp())), UTC)
 
 
 @dataclass(frozen=True)
@@ -51,6 +63,12 @@ class Revision:
         written.
         """
         return f"{self._base}{_DIRTY}" if self.dirty else self._base
+
+    @property
+    def title(self) -> str:
+        """The name with what was asked for, where that is another: `b10991`, `v0.5.0 (b10991)`."""
+        plain = self.ref in ("", self.name, "latest") or (self.commit or "").startswith(self.ref)
+        return self.name if plain or self.origin.endswith(self.ref) else f"{self.ref} ({self.name})"
 
     def described_commit(self, digits: int | None = None) -> str:
         """The commit as a binary or a label states it: `0c1e57098`, `0c1e57098-dirty`, or `unknown`.

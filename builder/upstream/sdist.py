@@ -19,7 +19,7 @@ from builder.staging import disk_errors
 from builder.upstream.archive import commit_in, unpack
 from builder.upstream.git import Git
 from builder.upstream.layout import NotATree, find_llama_tree
-from builder.upstream.revision import Revision
+from builder.upstream.revision import Revision, moment
 from builder.upstream.supply import Traces
 
 _MODULE = Path(".git", "modules", "vendor", "llama.cpp")
@@ -138,7 +138,7 @@ def _committer_time(text: str) -> datetime | None:
     if not found:
         return None
     zone = datetime.strptime(found[2], "%z").tzinfo
-    return datetime.fromtimestamp(int(found[1]), zone)
+    return moment(int(found[1])).astimezone(zone)
 
 
 def _version_of(top: Path) -> str:

@@ -12,9 +12,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builder.errors import SourceError, UsageError
-from builder.upstream.git import is_ref_name
-from builder.upstream.mirror import folder_name
 from builder.upstream.origin import ArchiveFile, Auto, Directory, GitFolder, GitUrl, Package, parse
+from builder.upstream.refs import is_ref_name
+from builder.upstream.remote import folder_name
 
 _HOST = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=12)
 _SECRET = st.text(string.ascii_letters + string.digits + "%!$&'()*+,;=:@-._~", min_size=6, max_size=20)
