@@ -44,7 +44,7 @@ def _folder(mirrors: Path, repository: str) -> Path | None:
         return origin.path
     if not isinstance(origin, GitUrl) or next(mirrors.iterdir(), None) is None:
         return None
-    from builder.upstream.mirror import folder_name
+    from builder.upstream.remote import folder_name
 
     folder = mirrors / folder_name(origin)
     return folder if folder.is_dir() else None

@@ -54,7 +54,8 @@ class StartFailure:
     @property
     def sentences(self) -> tuple[str, ...]:
         """Cause, evidence and remedy."""
-        evidence = (f"It says: {self.excerpt}",) if self.excerpt else ()
+        stop = "" if self.excerpt.endswith((".", "!", "?")) else "."
+        evidence = (f"It says: {self.excerpt}{stop}",) if self.excerpt else ()
         return (self.cause, *evidence, self.remedy)
 
 
@@ -97,8 +98,16 @@ def explain(ending: Ending, machine: str, driver: Driver) -> StartFailure:
         machine: architecture of the machine, such as `x86_64`.
         driver: whether the driver's libraries were there to be found.
     """
-    lines = [line.removeprefix(_ENGINE_PREFIX) for line in plain_lines(ending.output) if line and _HINT not in line]
-    for line in lines:
+    if failure := explain_words(ending, machine, driver):
+        return failure
+    cause, remedy = _by_status(ending.status)
+    lines = _lines(ending)
+    return StartFailure(cause, remedy, lines[-1][:_EXCERPT] if lines else "")
+
+
+def explain_words(ending: Ending, machine: str, driver: Driver) -> StartFailure | None:
+    """The same from what was said alone; None where that is no known cause."""
+    for line in _lines(ending):
         for pattern, explanation in _BY_LINE:
             if match := pattern.search(line):
                 cause, remedy = explanation(match)
@@ -106,8 +115,11 @@ def explain(ending: Ending, machine: str, driver: Driver) -> StartFailure:
                 library = groups.get("library") or groups.get("musl")
                 failure = StartFailure(cause.replace("{machine}", machine), remedy, line[:_EXCERPT], library)
                 return _driver_missing(failure, driver) if failure.wants_driver else failure
-    cause, remedy = _by_status(ending.status)
-    return StartFailure(cause, remedy, lines[-1][:_EXCERPT] if lines else "")
+    return None
+
+
+def _lines(ending: Ending) -> list[str]:
+    return [line.removeprefix(_ENGINE_PREFIX) for line in plain_lines(ending.output) if line and _HINT not in line]
 
 
 def _driver_missing(failure: StartFailure, driver: Driver) -> StartFailure:
