@@ -5,58 +5,19 @@ What is not known is neither old nor new: it is never a pass.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from packaging.version import InvalidVersion, Version
 
-from builder.errors import UsageError
 from builder.gates.verdict import Outcome, Verdict
 from builder.server.probe import Answer
 from builder.server.startup import StartFailure
 from builder.server.version import LAST_BUILD_WITHOUT_RELEASE, BinaryVersion
+from builder.upstream.minimum import Minimum
 
 NAME = "version"
-_NUMBER = re.compile(r"b?(\d{1,9})", re.ASCII)
-_RELEASE = re.compile(r"v?(\d+\.\d+\S*)", re.ASCII)
 _BUILD_NEW = "Build a new one with `builder build`."
 _STAMP = "Build it from a tree whose number is known, or say it with `--build-number`."
-
-
-@dataclass(frozen=True)
-class Minimum:
-    """The oldest that will do: a build number or a release, exactly one of them.
-
-    Attributes:
-        build: such as 3294.
-        release: such as 0.3.0.
-    """
-
-    build: int | None
-    release: Version | None
-
-    @classmethod
-    def parse(cls, text: str) -> Minimum:
-        """Read `3294`, `b3294`, `v0.3.0` or `0.3.0`.
-
-        Raises:
-            UsageError: it is neither.
-        """
-        text = text.strip()
-        if number := _NUMBER.fullmatch(text):
-            return cls(int(number[1]), None)
-        if release := _RELEASE.fullmatch(text):
-            try:
-                return cls(None, Version(release[1]))
-            except InvalidVersion:
-                pass
-        raise UsageError(
-            f"The minimum {text[:80]!r} is neither a build number nor a release.",
-            "Write a number such as 3294, or a release such as v0.3.0.",
-        )
-
-    def __str__(self) -> str:
-        return f"b{self.build}" if self.build is not None else f"v{self.release}"
 
 
 @dataclass(frozen=True)

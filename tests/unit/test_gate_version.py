@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from builder.errors import UsageError
 from builder.gates.verdict import Outcome, Verdict
-from builder.gates.version import Minimum, judge
+from builder.gates.version import judge
 from builder.process import Runner
 from builder.server.newest import newest_known_build
 from builder.server.probe import Answer
 from builder.server.startup import StartFailure
 from builder.server.version import find_version
-from builder.upstream.mirror import folder_name
+from builder.upstream.minimum import Minimum
 from builder.upstream.origin import GitUrl
+from builder.upstream.remote import folder_name
 
 
 def ruled(line: str, minimum: str, newest: int | None = None) -> Verdict:
@@ -96,7 +97,7 @@ def test_an_answer_without_version_is_not_judged_and_says_why() -> None:
     )
     verdict = judge("an:image", answer, Minimum.parse("3294"), 10991)
     assert verdict.outcome == Outcome.UNJUDGED
-    assert verdict.reasons == ("It crashed.", "It says: Segmentation fault", "Rebuild.")
+    assert verdict.reasons == ("It crashed.", "It says: Segmentation fault.", "Rebuild.")
     assert (verdict.digest, verdict.seconds) == ("sha256:1", 2.5)
     assert verdict.measurements["build_number"] is None
     assert verdict.measurements["builds_behind"] is None

@@ -1,0 +1,1 @@
+"""The correctness gate: does an image compute what it should?"""
