@@ -1,0 +1,1 @@
+"""`builder bench`: how fast images are, and whether one is slower than another."""

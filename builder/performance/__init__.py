@@ -1,0 +1,1 @@
+"""How fast images are, and whether one is slower than another."""
