@@ -1,0 +1,1 @@
+"""Files by which a Compose stack takes exactly the image that is adopted."""

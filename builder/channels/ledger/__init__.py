@@ -1,0 +1,1 @@
+"""The durable record: revisions, builds, images, verdicts, benchmarks, promotions, holds."""

@@ -1,0 +1,1 @@
+"""`builder prune`: what nothing needs any more, and taking it away."""

@@ -1,0 +1,1 @@
+"""`builder status`: what is adopted, what waits and why, what runs where."""
