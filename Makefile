@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test unit lint benchmarks clean
+.PHONY: help quickstart test eras unit lint benchmarks clean
 
 help:
 	@echo "make quickstart   from a fresh machine to a llama.cpp image"
 	@echo "make test         environment, engine, linters, all tests"
+	@echo "make eras         profiles and models on servers of five eras, which compiles for long"
 	@echo "make unit         the tests that need no engine"
 	@echo "make lint         style, types, import directions, scripts"
-	@echo "make benchmarks   start-up times"
+	@echo "make benchmarks   start-up times, and what a mirror of upstream costs"
 	@echo "make clean        remove the virtual environment"
 
 quickstart: $(VENV)/.installed
@@ -20,6 +21,10 @@ quickstart: $(VENV)/.installed
 test: $(VENV)/.installed-dev lint
 	$(BIN)/builder setup
 	$(BIN)/pytest -n 2 --dist loadfile
+
+eras: $(VENV)/.installed-dev
+	$(BIN)/builder setup
+	TEST_ERAS=0.2.85,0.3.1,0.3.16,0.3.28,0.3.36 $(BIN)/pytest tests/integration/test_models.py
 
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest tests/unit
@@ -33,6 +38,7 @@ lint: $(VENV)/.installed-dev
 
 benchmarks: $(VENV)/.installed
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/upstream.py
 
 $(VENV)/bin/python: make-venv.sh
 	./make-venv.sh $(PYTHON) $(VENV)

@@ -4,100 +4,23 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from builder.errors import UsageError
+from builder.profiles import BUILT_IN, Profile, check_name
+from builder.refusals import HOLDS, refusal, unknown
+from builder.section import Section
+from builder.settings import Held, Patches, Settings, parse_holds
 
 FILE_NAME = "builder.toml"
-Feature = Literal["cuda", "cuda-graphs", "f16", "flash-attention"]
-_REPOSITORY = r"^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$"
-_IMAGE = (
-    rf"^({_REPOSITORY[1:-1]}(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?|sha256:[0-9a-f]{{64}})?$"
-)
-"""A name with or without tag and digest, an ID, or nothing."""
-_MINIMUM = r"^(b?[0-9]{1,9}|v?[0-9]+\.[0-9]+\S*)$"
-Provider = Literal["auto", "nvidia", "bootstrap", "custom"]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, alias_generator=lambda name: name.replace("_", "-"), populate_by_name=True
-    )
-
-
-class Upstream(_Section):
-    """Where llama.cpp comes from and which of it is taken."""
-
-    origin: str = Field("auto", description="auto, a git URL or path, a directory, a source archive, or pypi:PROJECT")
-    repository: str = Field("https://github.com/ggml-org/llama.cpp.git", description="what auto asks first")
-    fallback: str = Field("pypi:llama-cpp-python", description="what auto takes where the repository is out of reach")
-    ref: str = Field("latest", description="latest, a tag, a branch or a commit")
-
-
-class Build(_Section):
-    """What is asked of the compiler."""
-
-    features: tuple[Feature, ...] = Field(
-        ("cuda", "cuda-graphs", "f16", "flash-attention"), description="what a CUDA image must have"
-    )
-    cuda: str = Field("13.0", pattern=r"^1[123]\.\d$", description="a CUDA release from 11.0 to 13.9, such as 13.0")
-    architectures: tuple[str, ...] | Literal["default", "auto"] = Field(
-        "default", description="default, auto (the GPUs at hand) or a list such as ['86', '89']"
-    )
-    jobs: int = Field(0, ge=0, description="compilations at once; 0 is one per core")
-    definitions: Mapping[str, str] = Field(default_factory=dict, description="further CMake definitions")
-
-    @field_validator("architectures", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return parse_architectures(value) if isinstance(value, str) else value
-
-
-class Bases(_Section):
-    """The images a build starts from."""
-
-    provider: Provider = Field("auto", description="auto, nvidia, bootstrap or custom")
-    devel: str = Field(
-        "", pattern=_IMAGE, description="custom: image with compilers, cmake, ninja and the CUDA toolkit"
-    )
-    runtime: str = Field("", pattern=_IMAGE, description="custom: image with the C library and curl")
-    as_of: str = Field("", description="any text; another one makes the bases anew")
-
-
-class Image(_Section):
-    """How the result is named."""
-
-    repository: str = Field(
-        "local-ai-llama", pattern=_REPOSITORY, description="a name without a tag, such as host:5000/local-ai-llama"
-    )
-
-
-class Version(_Section):
-    """What `check-version` wants."""
-
-    minimum: str = Field("3294", pattern=_MINIMUM, description="build number or a release such as v0.3.0")
-
-    @field_validator("minimum", mode="before")
-    @classmethod
-    def _text(cls, value: object) -> object:
-        return str(value) if isinstance(value, int) else value
-
-
-class Settings(_Section):
-    """The whole of builder.toml."""
-
-    upstream: Upstream = Upstream()
-    build: Build = Build()
-    bases: Bases = Bases()
-    image: Image = Image()
-    version: Version = Version()
+_PROFILES = "profiles"
 
 
 @dataclass(frozen=True)
@@ -108,10 +31,40 @@ class Config:
     sources: Mapping[str, str]
     file: Path | None
 
+    @property
+    def patches_folder(self) -> Path | None:
+        """Where the patch queue is, whether or not it has any; None where no place is known.
 
-def parse_architectures(text: str) -> tuple[str, ...] | str:
-    """`86,89` as a tuple; `auto` and `default` as they are."""
-    return text if text in ("auto", "default") else tuple(part.strip() for part in text.split(",") if part.strip())
+        The default counts from the configuration file's folder alone: a `patches` folder that happens to lie in the
+        working folder may be anybody's.
+        """
+        folder = Path(self.settings.patches.folder).expanduser()
+        if not self.settings.patches.folder:
+            return None
+        if self.file is not None and self.sources["patches.folder"] in ("default", str(self.file)):
+            return self.file.absolute().parent / folder
+        return None if self.sources["patches.folder"] == "default" else folder.absolute()
+
+    def path_of(self, key: str) -> Path | None:
+        """The file that a `section.key` names, from the folder of the configuration file if that names it; None: none.
+
+        What a variable or an option names counts from the working folder.
+        """
+        if not (name := str(value_of(self.settings, key))):
+            return None
+        file = Path(name).expanduser()
+        if self.file is not None and self.sources[key] == str(self.file):
+            file = self.file.absolute().parent / file
+        return file.absolute()
+
+    @property
+    def patches_required(self) -> bool:
+        """Whether a person named the patch queue, so that it must be there.
+
+        A configuration file that spells the default out names none.
+        """
+        named = self.sources["patches.folder"] not in ("default", str(self.file))
+        return named or self.settings.patches.folder != Patches().folder
 
 
 def find_file(start: Path) -> Path | None:
@@ -137,60 +90,98 @@ def load(
     if file is not None and not file.exists():
         raise UsageError(f"There is no configuration file {file}.", "Name one that exists, or leave --config out.")
     file = file or find_file(Path.cwd())
-    merged: dict[str, dict[str, Any]] = {}
+    merged: dict[str, Any] = {}
     sources: dict[str, str] = {}
     for key, value, source in _layers(file, flags or {}, environ):
-        section, name = key.split(".", 1)
-        merged.setdefault(section, {})[name] = value
+        *path, name = key.split(".")
+        table = merged
+        for part in path:
+            table = table.setdefault(part, {})
+        table[name] = value
         sources[key] = source
     try:
         settings = Settings.model_validate(merged)
     except ValidationError as error:
-        raise _refusal(error.errors()[0], sources) from error
-    return Config(settings, {key: sources.get(key, "default") for key in known_keys()}, file)
+        details = sorted(error.errors(), key=lambda detail: detail["type"] != "extra_forbidden")
+        raise refusal(details[0], sources, _every_table(_profiles_in(merged)), {"upstream.hold": Held}) from error
+    return Config(settings, {key: sources.get(key, "default") for key in known_keys(settings.profiles)}, file)
 
 
-def known_keys() -> list[str]:
-    """Every `section.key` there is, in the order of the file."""
+def known_keys(profiles: Iterable[str] = BUILT_IN) -> list[str]:
+    """Every `section.key` there is, in the order of the file.
+
+    Args:
+        profiles: names of the profiles, whose keys are `profiles.NAME.key`.
+    """
     return [
-        f"{section}.{(field.alias or name)}"
-        for section, model in _sections().items()
+        f"{table}.{field.alias or name}"
+        for table, model in _every_table(profiles).items()
         for name, field in model.model_fields.items()
     ]
 
 
 def value_of(settings: Settings, key: str) -> object:
-    """The value that holds for a `section.key`."""
-    section, name = key.split(".", 1)
-    value: object = getattr(getattr(settings, section), name.replace("-", "_"))
+    """The value that holds for a `section.key`, as it may be shown: with stars for a profile's secrets."""
+    *path, name = key.split(".")
+    table: object = settings.profiles[path[1]].without_secrets() if path[1:] else getattr(settings, path[0])
+    value: object = getattr(table, name.replace("-", "_"))
     return value
 
 
-def _sections() -> dict[str, type[_Section]]:
+def _every_table(profiles: Iterable[str]) -> dict[str, type[Section]]:
+    return {**_sections(), **{f"{_PROFILES}.{name}": Profile for name in profiles}}
+
+
+def _profiles_in(merged: Mapping[str, Any]) -> dict[str, None]:
+    return dict.fromkeys((*BUILT_IN, *merged.get(_PROFILES, {})))
+
+
+def _sections() -> dict[str, type[Section]]:
     return {
         name: field.annotation
         for name, field in Settings.model_fields.items()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, _Section)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
     }
 
 
 def _layers(
     file: Path | None, flags: Mapping[str, object], environ: Mapping[str, str]
 ) -> Iterator[tuple[str, object, str]]:
-    if file is not None:
-        for section, values in _parse(file).items():
-            if section not in _sections() or not isinstance(values, dict):
-                raise _unknown(section, list(_sections()), str(file))
-            for name, value in values.items():
-                yield f"{section}.{name}", value, str(file)
-    _check_variables(environ)
-    for key in known_keys():
+    tables = dict(_tables(file)) if file is not None else {}
+    for table, values in tables.items():
+        for name, value in values.items():
+            yield f"{table}.{name}", value, str(file)
+    profiles = [table.partition(".")[2] for table in tables if "." in table]
+    keys = known_keys(dict.fromkeys((*BUILT_IN, *profiles)))
+    _check_variables(environ, keys)
+    for key in keys:
         variable = _variable(key)
         if variable in environ:
             yield key, _from_text(key, environ[variable]), variable
     for key, value in flags.items():
         if value is not None:
             yield key, value, "command line"
+
+
+def _tables(file: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The tables of a file by their dotted names, of which no part has a dot of its own."""
+    for section, values in _parse(file).items():
+        if section == _PROFILES and isinstance(values, dict):
+            for name, table in values.items():
+                key = f"{section}.{check_name(name)}"
+                yield key, _table(key, table, file) or {"kind": name}
+        elif section in _sections() and isinstance(values, dict):
+            yield section, _table(section, values, file)
+        else:
+            raise unknown(section, [*_sections(), _PROFILES], str(file))
+
+
+def _table(name: str, values: object, file: Path) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise UsageError(f"{name} in {file} is no table.", f"Write [{name}] and its keys.")
+    if dotted := next((key for key in values if "." in key), None):
+        raise unknown(f"{name}.{dotted}", known_keys(), str(file))
+    return values
 
 
 def _parse(file: Path) -> dict[str, Any]:
@@ -204,53 +195,50 @@ def _parse(file: Path) -> dict[str, Any]:
 
 def _from_text(key: str, text: str) -> object:
     parts = [part.strip() for part in text.split(",") if part.strip()]
+    if key.endswith(".extra-arguments"):
+        return _words(key, text)
     if key == "build.features":
         return parts
-    if key == "build.definitions":
+    if key == "build.definitions" or key.endswith(".environment"):
         pairs = [part.partition("=") for part in parts]
         if wrong := next((part for part, equals, _ in pairs if not equals), None):
-            raise UsageError(
-                f"{_variable(key)} holds {wrong!r}, which is no definition.", "Write NAME=VALUE,NAME=VALUE."
-            )
+            # What stands behind a comma in a variable of a server may be a part of a secret.
+            shown = "a part" if key.endswith(".environment") else repr(wrong)
+            raise UsageError(f"{_variable(key)} holds {shown} that has no value.", "Write NAME=VALUE,NAME=VALUE.")
         return {name.strip(): value.strip() for name, _, value in pairs}
-    return text
+    return _holds(_variable(key), text) if key == "upstream.hold" else text
+
+
+def _holds(variable: str, text: str) -> object:
+    """Holds from a variable: as the file has them, or in its own short form."""
+    if text.lstrip().startswith("["):
+        try:
+            return tomllib.loads(f"hold = {text.strip()}")["hold"]
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{variable} is not TOML: {error}.", HOLDS) from error
+    try:
+        return parse_holds(text)
+    except ValueError as error:
+        raise UsageError(f"{variable} holds {str(error)!r}, which gives no reason.", HOLDS) from error
+
+
+def _words(key: str, text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise UsageError(f"{_variable(key)} cannot be split into words: {error}.", "Close every quote.") from error
 
 
 def _variable(key: str) -> str:
     return "BUILDER_" + key.upper().replace(".", "_").replace("-", "_")
 
 
-def _check_variables(environ: Mapping[str, str]) -> None:
+def _check_variables(environ: Mapping[str, str], keys: Iterable[str]) -> None:
     """Refuse variables that look like ours and are none; those of other sections are somebody else's."""
-    known = {_variable(key): key for key in known_keys()}
-    ours = tuple(f"BUILDER_{section.upper()}_" for section in _sections())
+    known = [_variable(key) for key in keys]
+    ours = tuple(f"BUILDER_{section.upper()}_" for section in (*_sections(), _PROFILES))
     for name in environ:
         if name.startswith(ours) and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]}?" if near else "See `builder config`."
             raise UsageError(f"There is no setting for the variable {name}.", hint)
-
-
-def _refusal(detail: ErrorDetails, sources: Mapping[str, str]) -> UsageError:
-    where = [str(part) for part in detail["loc"]]
-    key = ".".join(where[:2])
-    source = sources.get(key, "the configuration")
-    if detail["type"] == "extra_forbidden":
-        return _unknown(key, known_keys(), source)
-    if key == "build.features":
-        hint = f"Choose from {', '.join(get_args(Feature))}."
-    else:
-        hint = f"It takes: {_description(key)}."
-    return UsageError(f"{key} in {source} cannot be {detail['input']!r}.", hint)
-
-
-def _description(key: str) -> str:
-    section, _, name = key.partition(".")
-    field = _sections()[section].model_fields.get(name.replace("-", "_")) if section in _sections() else None
-    return (field.description if field else None) or "see builder.toml"
-
-
-def _unknown(key: str, known: list[str], source: str) -> UsageError:
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"Did you mean `{near[0]}`?" if near else f"Known: {', '.join(known)}."
-    return UsageError(f"Unknown key `{key}` in {source}.", hint)

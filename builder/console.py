@@ -10,19 +10,30 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property
 from time import monotonic
 from typing import TYPE_CHECKING
 
+from builder.documents import Documents
 from builder.errors import BuilderError
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 
+_ENDLESS = 10_000
+"""Columns of what is no terminal: nothing is so wide that it would be wrapped, and every line can be searched."""
+
+
 def on_github() -> bool:
     """Whether this process runs as a step of GitHub Actions."""
     return os.environ.get("GITHUB_ACTIONS") == "true"
+
+
+def printable(text: str) -> str:
+    """Foreign text for one line of a terminal: whatever could steer that, or is no character, becomes a blank."""
+    return "".join(letter if letter.isprintable() or letter == "\t" else " " for letter in text)
 
 
 def spell_duration(seconds: float) -> str:
@@ -34,6 +45,23 @@ def spell_duration(seconds: float) -> str:
         return f"{rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def spell_age(age: timedelta, *, up: bool = False) -> str:
+    """A span of time, roughly: `40 min`, `3 h`, `5 days`.
+
+    Args:
+        up: round up, as for something to wait for.
+    """
+    minutes = abs(age.total_seconds()) / 60
+    for unit, size, below in (("min", 1, 2 * 60), ("h", 60, 2 * 24 * 60)):
+        if minutes < below:
+            return f"{_whole(minutes / size, up=up)} {unit}"
+    return f"{_whole(minutes / (24 * 60), up=up)} days"
+
+
+def _whole(number: float, *, up: bool) -> int:
+    return -int(-number // 1) if up else int(number)
 
 
 def spell_size(size: float) -> str:
@@ -50,10 +78,14 @@ class Reporter:
 
     Args:
         verbose: also show details, such as the commands that are run.
+        name: put before each line, for what is done beside other things.
+        documents: the program's one document; None for one that gives none.
     """
 
-    def __init__(self, *, verbose: bool = False) -> None:
+    def __init__(self, *, verbose: bool = False, name: str = "", documents: Documents | None = None) -> None:
         self.verbose = verbose
+        self._documents = documents or Documents()
+        self._prefix = f"{name}: " if name else ""
         self._github = on_github()
 
     @cached_property
@@ -65,10 +97,11 @@ class Reporter:
 
     @cached_property
     def out(self) -> Console:
-        """The console on standard output."""
+        """The console on standard output; where that is no terminal, lines are as long as they are."""
         from rich.console import Console
 
-        return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+        terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
+        return Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if terminal else _ENDLESS)
 
     @property
     def live(self) -> bool:
@@ -77,29 +110,39 @@ class Reporter:
 
     def show(self, renderable: RenderableType) -> None:
         """Show a result on standard output."""
-        self.out.print(renderable)
+        if self.out.is_terminal:
+            self.out.print(renderable)
+            return
+        with self.out.capture() as shown:
+            self.out.print(renderable)
+        sys.stdout.write("".join(f"{line.rstrip()}\n" for line in shown.get().splitlines()))
 
     def show_json(self, document: object) -> None:
-        """Write one JSON document on standard output."""
-        import json
-
-        sys.stdout.write(json.dumps(document, indent=2, ensure_ascii=False) + "\n")
+        """Write one JSON document on standard output; the program's first one is its only one."""
+        self._documents.give(document)
 
     def notice(self, text: str) -> None:
         """One line a person should know: a choice made for them and its reason, a step done."""
-        self.err.print(text, markup=False)
+        self._say(text)
 
-    def warning(self, text: str) -> None:
-        """One line about something that is not as it should be but stops nothing."""
+    def warning(self, text: str, because: BuilderError | None = None) -> None:
+        """One line about something that is not as it should be but stops nothing.
+
+        Args:
+            because: a failure whose excerpt and log are shown below.
+        """
         if self._github:
-            self._workflow_command("warning", text)
+            self._workflow_command("warning", f"{self._prefix}{text}")
         else:
-            self.err.print(f"warning: {text}", markup=False, style="yellow")
+            self._say(f"warning: {text}", "yellow")
+        if because:
+            self._show_evidence(because)
 
     def detail(self, text: str) -> None:
         """One line that only those who asked for details see."""
         if self.verbose:
-            self.err.print(text, markup=False, style="dim")
+            for line in text.split("\n"):
+                self._say(line, "dim")
 
     @contextmanager
     def step(self, title: str) -> Iterator[None]:
@@ -108,7 +151,7 @@ class Reporter:
         if self._github:
             self._workflow_command("group", title)
         else:
-            self.err.print(title, markup=False, style="bold")
+            self._say(title, "bold")
         try:
             yield
         finally:
@@ -120,14 +163,20 @@ class Reporter:
         """The cause, what shows it, what to do, and where the whole log is."""
         if self._github:
             self._workflow_command("error", f"{error.cause} {error.remedy}")
-        self.err.print(f"error: {error.cause}", markup=False, style="bold red")
+        self._say(f"error: {error.cause}", "bold red")
+        self._show_evidence(error)
+        if error.remedy:
+            self._say(f"  help: {error.remedy}")
+
+    def _show_evidence(self, error: BuilderError) -> None:
         for line in error.excerpt:
-            self.err.print(f"  | {line}", markup=False, style="dim")
+            self._say(f"  | {line}", "dim")
         if error.log:
             self.err.print(f"  log: {error.log}", markup=False, soft_wrap=True)
-        if error.remedy:
-            self.err.print(f"  help: {error.remedy}", markup=False)
+
+    def _say(self, text: str, style: str | None = None) -> None:
+        self.err.print(printable(self._prefix + text), markup=False, style=style)
 
     def _workflow_command(self, name: str, text: str) -> None:
         escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        self.err.print(f"::{name}::{escaped}", markup=False, soft_wrap=True)
+        self.err.print(f"::{name}::{printable(escaped)}", markup=False, soft_wrap=True)

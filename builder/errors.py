@@ -1,7 +1,9 @@
 """What can go wrong, by class; each class carries the exit code of the process.
 
 The codes are a contract with scripts: 2 usage and configuration, 3 the machine, 4 the source, 5 the build,
-10 and up the gates (one number each), 20 a gate that could not judge, 130 interrupted.
+6 something newer would be taken (an answer, given only where it is asked for), 10 and up the gates (one number each),
+20 what could not be judged, 21 a promotion or rollback of which nothing moved, 22 one that moved partly, 130
+interrupted.
 """
 
 from __future__ import annotations
@@ -19,8 +21,16 @@ class ExitCode(IntEnum):
     MACHINE = 3
     SOURCE = 4
     BUILD = 5
+    NEWER = 6
     VERSION = 10
+    STRUCTURE = 11
+    SMOKE = 12
+    CORRECTNESS = 13
+    PERFORMANCE = 14
+    SOAK = 15
     UNJUDGED = 20
+    NOTHING_MOVED = 21
+    MOVED_PARTLY = 22
     INTERRUPTED = 130
 
 
@@ -76,6 +86,18 @@ class BuildError(BuilderError):
     """The source does not configure, compile or make an image that holds what was planned."""
 
     exit_code = ExitCode.BUILD
+
+
+class NothingMoved(BuilderError):
+    """A promotion or a rollback was refused, or is undone: every tag and file is as before."""
+
+    exit_code = ExitCode.NOTHING_MOVED
+
+
+class MovedPartly(BuilderError):
+    """A promotion or a rollback stopped in the middle; the cause says what stands, the remedy how to go on or back."""
+
+    exit_code = ExitCode.MOVED_PARTLY
 
 
 class InterruptedBySignal(BaseException):

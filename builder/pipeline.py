@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from time import monotonic
 
-from builder.config import Settings
 from builder.console import Reporter
 from builder.engine.client import Engine
 from builder.engine.gpu import compute_capabilities
 from builder.engine.images import Image
-from builder.gates.stamp import judge_built
+from builder.errors import BuilderError
 from builder.gates.verdict import Outcome, Verdict
-from builder.gates.version import Minimum
+from builder.gates.version_gate import VERSION_LIMIT, judge_built
 from builder.image.bases import BaseRequest, Choice, Workshop, choose, ensure
 from builder.image.build import build, creation_time
 from builder.image.buildx import Buildx
+from builder.image.job import Job
 from builder.image.names import find_built, let_go, make_candidate, name_image
 from builder.image.recipe import SERVER_RECIPE, recipe_digest
+from builder.image.tests_image import find_tests, make_tests, name_tests
 from builder.image.toolchain import probe
 from builder.paths import Paths
 from builder.plan.make import make_plan
@@ -26,12 +28,15 @@ from builder.plan.plan import BuildPlan, Variant
 from builder.process import Runner
 from builder.server.probe import Answer, Prober
 from builder.server.subject import ImageSubject
+from builder.settings import Settings
+from builder.source.desk import Request
+from builder.source.patches.queue import QueuePlace
+from builder.source.patches.rewrite import open_queue
 from builder.source.prepare import prepare
 from builder.source.tree import SourceTree
 from builder.staging import exclusive
-
-_VERSION_LIMIT = 60.0
-"""Seconds for a new image to print its version."""
+from builder.upstream.minimum import Minimum
+from builder.upstream.selection import Policy
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,13 @@ class Wish:
     Attributes:
         variant: None takes CUDA where there is a GPU and the CPU elsewhere.
         build_number: for origins that do not know it.
+        queue: where patches are; None lays none.
     """
 
     settings: Settings
     variant: Variant | None
     build_number: int | None
+    queue: QueuePlace | None = None
 
 
 @dataclass(frozen=True)
@@ -75,6 +82,23 @@ class Planned:
 
 
 @dataclass(frozen=True)
+class Companion:
+    """The image with upstream's own test programs that belongs to a served one.
+
+    Attributes:
+        reference: its name; None where there is none.
+        image: None where there is none.
+        found: whether it was already there.
+        reason: clause, why there is none; empty where there is one.
+    """
+
+    reference: str | None = None
+    image: Image | None = None
+    found: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Result:
     """What a build ended with.
 
@@ -82,6 +106,7 @@ class Result:
         found: whether the image was already there for the same inputs.
         references: immutable tag and candidate; the first alone where the image could not be judged; none where it
             failed or does not start.
+        tests: the image with the test programs.
         seconds: time taken by all stages.
     """
 
@@ -90,6 +115,7 @@ class Result:
     found: bool
     references: tuple[str, ...]
     verdict: Verdict
+    tests: Companion
     seconds: float
 
 
@@ -100,16 +126,15 @@ def make_build_plan(wish: Wish, tools: Tools) -> Planned:
         BuilderError: of the stage that failed.
     """
     settings = wish.settings
+    upstream = settings.upstream
     variant = wish.variant or _fitting_variant(tools)
     tree = prepare(
-        settings.upstream.origin,
-        settings.upstream.ref,
-        repository=settings.upstream.repository,
-        fallback=settings.upstream.fallback,
+        Request(upstream.origin, upstream.ref, upstream.repository, upstream.fallback, Policy.of(settings)),
         build_number=wish.build_number,
         paths=tools.paths,
         runner=tools.runner,
         reporter=tools.reporter,
+        queue=open_queue(wish.queue, tools.paths.patches, tools.reporter.notice) if wish.queue else None,
     )
     request = BaseRequest(variant, settings.build.cuda, settings.bases.as_of)
     choice = choose(settings.bases, request, tools.workshop)
@@ -127,7 +152,7 @@ def make_build_plan(wish: Wish, tools: Tools) -> Planned:
 
 
 def build_image(wish: Wish, tools: Tools) -> Result:
-    """From upstream to a tagged image whose version is what was planned.
+    """From upstream to a tagged image whose version is what was planned, and one with the test programs on it.
 
     Raises:
         BuilderError: of the stage that failed.
@@ -143,24 +168,30 @@ def build_image(wish: Wish, tools: Tools) -> Result:
         image = found = find_built(tools.engine, plan, repository, tools.paths.images)
         try:
             if image is None:
-                ensure(planned.choice, tools.workshop)
+                job = _job(planned, wish, tools)
                 with tools.reporter.step(f"Building {plan.tag}"):
-                    image = build(plan, planned.tree, tools.workshop, created=created, jobs=wish.settings.build.jobs)
+                    image = build(job, created=created)
             answer = _ask_version(image, tools)
             verdict = judge_built(plan.tag, answer, plan.stamp, minimum)
-            references = _name(image, plan, repository, answer, verdict, tools)
+            references = _name(image, plan, wish.settings, answer, verdict, tools)
+            tests = _tests(image, references, planned, created, wish, tools)
         finally:
             let_go(tools.engine, plan)
-    return Result(plan, image, found is not None, references, verdict, monotonic() - started)
+    return Result(plan, image, found is not None, references, verdict, tests, monotonic() - started)
+
+
+def _job(planned: Planned, wish: Wish, tools: Tools) -> Job:
+    ensure(planned.choice, tools.workshop)
+    return Job.of(planned.plan, planned.tree, tools.workshop, jobs=wish.settings.build.jobs)
 
 
 def _ask_version(image: Image, tools: Tools) -> Answer:
-    prober = Prober(tools.runner, tools.engine, run_id=tools.logs.name, timeout=_VERSION_LIMIT)
+    prober = Prober(tools.runner, tools.engine, run_id=tools.logs.name, timeout=VERSION_LIMIT)
     return prober.ask(ImageSubject(image.id))
 
 
 def _name(
-    image: Image, plan: BuildPlan, repository: str, answer: Answer, verdict: Verdict, tools: Tools
+    image: Image, plan: BuildPlan, settings: Settings, answer: Answer, verdict: Verdict, tools: Tools
 ) -> tuple[str, ...]:
     """Name what deserves it.
 
@@ -170,13 +201,36 @@ def _name(
     whole = answer.version is not None or (answer.failure is not None and answer.failure.wants_driver)
     if verdict.outcome is Outcome.FAIL or not whole:
         return ()
-    immutable = name_image(tools.engine, image, repository, plan)
+    immutable = name_image(tools.engine, image, settings.image.repository, plan)
     if verdict.outcome is not Outcome.PASS:
         return (immutable,)
-    candidate = make_candidate(tools.engine, image, repository)
+    candidate = make_candidate(tools.engine, image, settings.candidate(plan.variant))
     if candidate.before:
         tools.reporter.notice(f"{candidate.reference} was {candidate.before} before.")
     return immutable, candidate.reference
+
+
+def _tests(
+    served: Image, references: tuple[str, ...], planned: Planned, created: datetime, wish: Wish, tools: Tools
+) -> Companion:
+    """Find or make the image with the test programs; that it cannot be made stops nothing."""
+    plan, engine = planned.plan, tools.engine
+    repository = wish.settings.image.repository
+    if not wish.settings.build.tests or not references:
+        return Companion(reason="not asked for" if references else "the image has no name")
+    if not plan.tests:
+        tools.reporter.notice("Tests: none, this tree has no programs for them; correctness cannot be judged.")
+        return Companion(reason="this tree has no programs for them")
+    try:
+        image = found = find_tests(engine, served, plan, repository)
+        if image is None:
+            job = _job(planned, wish, tools)
+            with tools.reporter.step(f"Building the tests of {plan.tag}"):
+                image = make_tests(job, served, references[0], created=created)
+        return Companion(name_tests(engine, image, repository, plan), image, found is not None)
+    except BuilderError as error:
+        tools.reporter.warning(f"There is no tests image, so correctness cannot be judged: {error.cause}", error)
+        return Companion(reason=error.cause)
 
 
 def _fitting_variant(tools: Tools) -> Variant:

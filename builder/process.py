@@ -27,6 +27,13 @@ _CREDENTIALS = re.compile(r"(?<=://)(?!/)(?:[^/?#\s]*[:@]\S*|\S*[^/\s])@(?!sha25
 """Up to the last `@`, for a password may hold any character. What has no `:` or `@` before its first slash and `@` only
 at the start of a later part, such as `https://registry.npmjs.org/@scope`, holds none; nor does an image's digest."""
 _QUERY = re.compile(r"(://[^\s?'\"]+)\?[^\s#'\"]+")
+_API_KEY = "--api-key"
+_SECRET = re.compile(
+    rf"^({_API_KEY}=|(?:-{{1,2}}\w[\w-]*=)?(?:[A-Z_]\w*?)?(?:KEY|TOKEN|SECRET|PASSWORD)(?:_\w*|\d*)=).+",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A word that gives an option or a variable a secret, such as `HF_TOKEN=...` or `--env=HF_TOKEN=...`."""
+_STARS = "***"
 _GRACE = 10.0
 
 
@@ -65,8 +72,15 @@ def credentials_in(url: str) -> str:
 
 
 def as_shell_line(args: Sequence[str]) -> str:
-    """The command as one line for a shell, without the credentials that a URL may hold."""
-    return without_credentials(shlex.join(args))
+    """The command as one line for a shell, without the credentials of URLs, variables and keys of an API."""
+    return without_credentials(shlex.join(without_secrets(args)))
+
+
+def without_secrets(words: Sequence[str]) -> list[str]:
+    """The words with stars for what a variable holds whose name looks like a secret's, and for a key of an API."""
+    before = ("", *words[:-1])
+    pairs = zip(before, words, strict=False)
+    return [_STARS if last == _API_KEY else _SECRET.sub(rf"\1{_STARS}", word) for last, word in pairs]
 
 
 class Runner:
@@ -93,19 +107,22 @@ class Runner:
         stdin: bytes | None = None,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> Completed:
         """Run to the end and collect the output.
 
         Args:
             timeout: seconds.
             env: added to the environment of this process.
+            pass_fds: open files that the program keeps open, such as a lock that it is to hold. Where it fails, what
+                is left of its process group is told to end, for that would keep them open.
 
         Raises:
             MachineError: the program is not installed.
             CommandTimeout: it did not end in time; its process group is gone.
         """
         started = monotonic()
-        process = self._start(args, stdin=stdin is not None, env=env, cwd=cwd)
+        process = self._start(args, stdin=stdin is not None, env=env, cwd=cwd, pass_fds=pass_fds)
         try:
             out, err = process.communicate(stdin, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -114,6 +131,8 @@ class Runner:
         except BaseException:
             self._end_group(process)
             raise
+        if process.returncode and pass_fds:
+            _signal_group(process, signal.SIGTERM)
         return Completed(
             tuple(args),
             process.returncode,
@@ -232,6 +251,7 @@ class Runner:
         env: Mapping[str, str] | None,
         cwd: Path | None,
         output: IO[bytes] | None = None,
+        pass_fds: Sequence[int] = (),
     ) -> subprocess.Popen[bytes]:
         self._note(as_shell_line(args))
         try:
@@ -243,6 +263,7 @@ class Runner:
                 env=None if env is None else {**os.environ, **env},
                 cwd=cwd,
                 start_new_session=True,
+                pass_fds=pass_fds,
             )
         except FileNotFoundError as error:
             if cwd is not None and not cwd.exists():
@@ -260,7 +281,7 @@ class _CommandHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         _, found, command = record.getMessage().partition("Running command: ")
         if found:
-            self._notes(without_credentials(command))
+            self._notes(without_credentials(" ".join(without_secrets(command.split(" ")))))
 
 
 def _timed_out(args: Sequence[str], timeout: float | None) -> CommandTimeout:

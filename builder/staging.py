@@ -10,22 +10,27 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from builder.errors import MachineError, SourceError
 
 _TEMPORARY = ".new-"
+_IN_USE = "in-use"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _BAD_NAME = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EILSEQ})
 
 
 @contextmanager
-def exclusive(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
+def exclusive(lock: Path, say: Callable[[str], None]) -> Iterator[int]:
     """Hold a lock file; it is let go with the process, however that ends.
+
+    Gives its descriptor: a program that is started with it holds the lock as long as it lives, even where this
+    process is killed first. Once the block is done it holds it no more: git may leave a cache of credentials running.
 
     Args:
         say: told when another process has to be waited for.
@@ -38,7 +43,27 @@ def exclusive(lock: Path, say: Callable[[str], None]) -> Iterator[None]:
         except BlockingIOError:
             say(f"Waiting for another builder that uses {lock.parent}.")
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
+        yield descriptor
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def unless_held(lock: Path) -> Iterator[bool]:
+    """Hold a lock file that is there, unless another process does; gives whether it is held here.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
     finally:
         os.close(descriptor)
 
@@ -67,7 +92,65 @@ def staged(place: Path, label: str = "") -> Iterator[Path]:
 def sweep(place: Path, label: str = "") -> None:
     """Remove what dead processes left; call it under the lock of that place."""
     for leftover in place.glob(f"{_TEMPORARY}{label}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+        if leftover.is_dir() and not leftover.is_symlink():
+            shutil.rmtree(leftover, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                leftover.unlink()
+
+
+@contextmanager
+def scratch(purpose: str) -> Iterator[tuple[Path, int]]:
+    """A fresh folder among the system's temporary files; those of processes that are gone are removed.
+
+    Gives its lock besides: a program that is started with that descriptor keeps the folder as long as it lives.
+
+    Args:
+        purpose: what the folder's name begins with.
+
+    Raises:
+        MachineError: the disk is full or may not be written to, or another user took the lock's name.
+    """
+    place = Path(tempfile.gettempdir())
+    with disk_errors(place), ExitStack() as stack:
+        with _held(place / f"{purpose}.{os.getuid()}.lock", make=True):
+            for leftover in place.glob(f"{purpose}-*"):
+                _remove_abandoned(leftover)
+            folder = Path(tempfile.mkdtemp(prefix=f"{purpose}-", dir=place))
+            lock = stack.enter_context(_held(folder / _IN_USE, make=True))
+        try:
+            yield folder, lock
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """Remove a folder of ours whose lock nobody holds."""
+    with suppress(OSError):
+        if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
+            with _held(folder / _IN_USE, wait=False):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _held(lock: Path, *, make: bool = False, wait: bool = True) -> Iterator[int]:
+    """Hold a lock in a place where other users write; no link is followed.
+
+    Args:
+        make: whether it may have to be made.
+        wait: until others let it go.
+
+    Raises:
+        OSError: it cannot be had, or is another user's.
+    """
+    descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | (os.O_CREAT if make else 0), 0o600)
+    try:
+        if os.fstat(descriptor).st_uid != os.getuid():
+            raise PermissionError(errno.EACCES, "it belongs to another user", str(lock))
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
@@ -79,17 +162,51 @@ def disk_errors(place: Path) -> Iterator[None]:
         raise _explained(error, place) from error
 
 
-def write_whole(file: Path, content: bytes) -> None:
-    """Write a file so that it is there as a whole or not at all."""
+def write_whole(file: Path, content: bytes, *, durable: bool = False, shared: bool = False) -> None:
+    """Write a file so that it is there as a whole or not at all.
+
+    Args:
+        durable: it is on the disk when this returns.
+        shared: others use the file too: it keeps the mode and, as far as this user may, the owner of the one that it
+            replaces, and a new one can be read by everybody.
+    """
     with disk_errors(file.parent):
         descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=file.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(content)
+                stream.flush()
+                if shared:
+                    _make_like(file, stream.fileno())
+                if durable:
+                    os.fsync(stream.fileno())
             os.replace(name, file)  # noqa: PTH105
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+        if durable:
+            _sync_folder(file.parent)
+
+
+def _make_like(file: Path, descriptor: int) -> None:
+    """Give an open file the owner and the mode of another, if that is there."""
+    try:
+        there = file.stat()
+    except FileNotFoundError:
+        os.fchmod(descriptor, 0o644)
+        return
+    with suppress(PermissionError):
+        os.fchown(descriptor, there.st_uid, there.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
+
+
+def _sync_folder(folder: Path) -> None:
+    """See that a name in a folder is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _explained(error: OSError, place: Path) -> MachineError | SourceError:

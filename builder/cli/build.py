@@ -10,7 +10,8 @@ from builder.cli import options
 from builder.cli.session import Session
 
 if TYPE_CHECKING:
-    from builder.pipeline import Result
+    from builder.pipeline import Result, Tools
+    from builder.recording import Recorder
 
 
 def command(
@@ -18,6 +19,9 @@ def command(
     cuda: options.Cuda = None,
     origin: options.Origin = None,
     ref: options.Ref = None,
+    channel: options.Channel = None,
+    cooldown: options.Cooldown = None,
+    patches: options.Patches = None,
     build_number: options.BuildNumber = None,
     arch: options.Arch = None,
     feature: options.Feature = None,
@@ -27,23 +31,51 @@ def command(
     runtime: options.Runtime = None,
     repository: Annotated[str | None, typer.Option("--name", help="Name of the image, without a tag.")] = None,
     jobs: Annotated[int | None, typer.Option("--jobs", "-j", help="Compilations at once; 0 is one per core.")] = None,
+    tests: Annotated[
+        bool | None, typer.Option("--tests/--no-tests", help="Also make the image with upstream's test programs.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
 ) -> None:
     """Build an image and make it the candidate."""
     from builder.pipeline import build_image
 
-    flags = options.flags(origin, ref, arch, cuda_release, bases, devel, runtime)
+    flags = options.flags(origin, ref, patches, arch, cuda_release, bases, devel, runtime, channel, cooldown)
     session = Session.of(
-        context, {**flags, "build.features": feature or None, "image.repository": repository, "build.jobs": jobs}
+        context,
+        {
+            **flags,
+            "build.features": feature or None,
+            "image.repository": repository,
+            "build.jobs": jobs,
+            "build.tests": tests,
+        },
     )
-    result = build_image(options.wish(session, cuda, build_number), options.tools(session))
+    tools = options.tools(session)
+    result = build_image(options.wish(session, cuda, build_number), tools)
+    recorder = _record(result, tools)
     if json:
         session.reporter.show_json(_document(result))
     else:
         _show(session, result)
-    code = options.exit_code(result.verdict)
+    code = recorder.exit_code(options.exit_code(result.verdict))
     if code:
         raise typer.Exit(code)
+
+
+def _record(result: Result, tools: Tools) -> Recorder:
+    """Keep the build, its image and what the version gate says of it."""
+    from datetime import UTC, datetime
+
+    from builder.recording import Recorder, verdict_entry
+
+    info = tools.engine.info()
+    # The image has names now that it had not when it was built.
+    image = tools.engine.image(result.image.id) or result.image
+    recorder = Recorder(tools.paths, tools.reporter, info.name)
+    recorder.build(result.plan, image, result.seconds, containerd_store=info.containerd_store)
+    entry = verdict_entry(result.verdict, image, datetime.now(UTC), info.name)
+    recorder.verdict(entry, image, containerd_store=info.containerd_store)
+    return recorder
 
 
 def _show(session: Session, result: Result) -> None:
@@ -61,6 +93,7 @@ def _show(session: Session, result: Result) -> None:
         table.add_row("size", spell_size(result.image.size))
     else:
         table.add_row("image", "none: it did not pass and is not kept")
+    table.add_row("tests", result.tests.reference or f"none: {result.tests.reason}")
     table.add_row("version", f"{result.verdict.outcome.value}: {result.verdict.reasons[0]}")
     table.add_row("log", str(session.logs))
     how = "already there for the same inputs" if result.found else "built"
@@ -77,6 +110,13 @@ def _document(result: Result) -> dict[str, object]:
             "references": list(result.references),
             "size": image.size,
             "labels": dict(image.labels),
+        },
+        "tests": {
+            "id": result.tests.image.id if result.tests.image else None,
+            "reference": result.tests.reference,
+            "programs": list(result.plan.tests) if result.tests.image else [],
+            "found": result.tests.found,
+            "reason": result.tests.reason,
         },
         "found": result.found,
         "plan": dict(result.plan.document()),

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from builder.gates.verdict import Verdict
-    from builder.gates.version import Minimum
     from builder.server.probe import Answer
     from builder.server.subject import Subject
     from builder.server.version import BinaryVersion
+    from builder.upstream.minimum import Minimum
 
 
 def command(
@@ -47,8 +47,9 @@ def command(
     """Say which build a llama-server is, and whether it is too old (exit 10) or cannot be judged (exit 20)."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from builder.gates.version import Minimum, judge
+    from builder.gates.version import judge
     from builder.server.subject import parse_subject
+    from builder.upstream.minimum import Minimum
 
     session = Session.of(context, {"version.minimum": minimum})
     gpus = _checked_gpus(gpus)
@@ -72,20 +73,21 @@ def command(
 def _default_subject(session: Session) -> str:
     """What is adopted; where nothing is, the candidate."""
     from builder.engine.client import Engine
+    from builder.plan.plan import Variant
 
-    repository = session.config.settings.image.repository
-    engine = Engine(session.runner)
-    adopted, candidate = f"{repository}:latest", f"{repository}:candidate"
-    if engine.image(adopted) is None and engine.image(candidate) is not None:
-        session.reporter.notice(f"There is no {adopted} yet; asking the candidate.")
-        return candidate
-    return adopted
+    settings, engine = session.config.settings, Engine(session.runner)
+    adopted = tuple(dict.fromkeys(map(settings.adopted, Variant)))
+    candidates = tuple(dict.fromkeys(map(settings.candidate, Variant)))
+    found = next((name for name in (*adopted, *candidates) if engine.image(name)), adopted[0])
+    if found in candidates:
+        session.reporter.notice(f"There is no {adopted[0]} yet; asking the candidate.")
+    return found
 
 
 def _yardstick(session: Session) -> tuple[Minimum, int | None]:
     """What an answer is held against: the minimum, and the newest upstream build that is known here."""
-    from builder.gates.version import Minimum
     from builder.server.newest import newest_known_build
+    from builder.upstream.minimum import Minimum
 
     settings = session.config.settings
     newest = newest_known_build(session.paths.mirrors, settings.upstream.repository, session.runner)

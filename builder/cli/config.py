@@ -17,7 +17,8 @@ def command(
     schema: Annotated[bool, typer.Option("--schema", help="The JSON schema of builder.toml.")] = False,
 ) -> None:
     """Show what holds and where each value came from."""
-    from builder.config import Settings, known_keys, value_of
+    from builder.config import value_of
+    from builder.settings import Settings
 
     session = Session.of(context)
     if schema:
@@ -25,27 +26,35 @@ def command(
         return
     config = session.config
     if json:
-        values = {key: _plain(value_of(config.settings, key)) for key in known_keys()}
+        values = {key: _plain(value_of(config.settings, key)) for key in config.sources}
         session.reporter.show_json({"schema_version": 1, "values": values, "sources": dict(config.sources)})
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("key", "value", "from", box=None, pad_edge=False)
-    for key in known_keys():
+    table = Table(Column("key", no_wrap=True), "value", Column("from", overflow="fold"), box=None, pad_edge=False)
+    for key in config.sources:
         table.add_row(key, _spell(value_of(config.settings, key)), config.sources[key])
     session.reporter.show(table)
 
 
 def _plain(value: object) -> object:
     """As JSON has it, and without the credentials that a URL may hold."""
+    from builder.settings import Held
+
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, tuple):
-        return list(value)
+        return [item.model_dump() if isinstance(item, Held) else item for item in value]
     return without_credentials(value) if isinstance(value, str) else value
 
 
 def _spell(value: object) -> str:
+    from builder.settings import Held
+
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={setting}" for name, setting in value.items())
+    if isinstance(value, tuple) and any(isinstance(item, Held) for item in value):
+        return "\n".join(map(str, value))
     return ", ".join(map(str, value)) if isinstance(value, tuple) else without_credentials(str(value))

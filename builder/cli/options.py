@@ -21,7 +21,14 @@ Origin = Annotated[
     str | None,
     typer.Option(help="auto, a git URL or path, a directory, a source archive, or pypi:llama-cpp-python[==VERSION]."),
 ]
-Ref = Annotated[str | None, typer.Option(help="latest, a tag such as b10991, a branch or a commit.")]
+Ref = Annotated[str | None, typer.Option(help="latest, tip, a tag such as b10991, a branch or a commit.")]
+Channel = Annotated[
+    str | None, typer.Option(help="What latest chooses from: nightly (bNNNN), releases (vX.Y.Z) or branch.")
+]
+Cooldown = Annotated[
+    str | None, typer.Option(help="latest takes the newest build older than this: 30m, 12h, 3d, 1w or 0.")
+]
+Patches = Annotated[str | None, typer.Option(help="Folder of the patch queue; none lays no patches.")]
 BuildNumber = Annotated[int | None, typer.Option(min=2, help="For an origin that does not know its number.")]
 Arch = Annotated[
     str | None, typer.Option(help="GPU architectures such as 86,89; auto: the GPUs here; default: a list.")
@@ -38,16 +45,22 @@ Runtime = Annotated[str | None, typer.Option(help="Image to run on, for --bases 
 def flags(
     origin: str | None,
     ref: str | None,
+    patches: str | None,
     arch: str | None,
     cuda_release: str | None,
     bases: str | None,
     devel: str | None,
     runtime: str | None,
+    channel: str | None = None,
+    cooldown: str | None = None,
 ) -> Mapping[str, object]:
     """The options by configuration key; None was not given."""
     return {
         "upstream.origin": origin,
         "upstream.ref": ref,
+        "upstream.channel": channel,
+        "upstream.cooldown": cooldown,
+        "patches.folder": "" if patches == "none" else patches,
         "build.architectures": arch,
         "build.cuda": cuda_release,
         "bases.provider": bases,
@@ -58,11 +71,12 @@ def flags(
 
 def wish(session: Session, cuda: bool | None, build_number: int | None) -> Wish:
     """What is asked of the pipeline."""
+    from builder.patching import queue_place
     from builder.pipeline import Wish
     from builder.plan.plan import Variant
 
     variant = None if cuda is None else Variant.CUDA if cuda else Variant.CPU
-    return Wish(session.config.settings, variant, build_number)
+    return Wish(session.config.settings, variant, build_number, queue_place(session.config))
 
 
 def tools(session: Session) -> Tools:

@@ -21,6 +21,9 @@ def command(
     cuda: options.Cuda = None,
     origin: options.Origin = None,
     ref: options.Ref = None,
+    channel: options.Channel = None,
+    cooldown: options.Cooldown = None,
+    patches: options.Patches = None,
     build_number: options.BuildNumber = None,
     arch: options.Arch = None,
     feature: options.Feature = None,
@@ -33,7 +36,7 @@ def command(
     """Show what a build would do; compile nothing."""
     from builder.pipeline import make_build_plan
 
-    flags = options.flags(origin, ref, arch, cuda_release, bases, devel, runtime)
+    flags = options.flags(origin, ref, patches, arch, cuda_release, bases, devel, runtime, channel, cooldown)
     session = Session.of(context, {**flags, "build.features": feature or None})
     plan = make_build_plan(options.wish(session, cuda, build_number), options.tools(session)).plan
     if json:
@@ -55,16 +58,25 @@ def _inputs(plan: BuildPlan) -> Table:
     return _pairs(
         ("revision", f"{plan.revision.name} ({plan.revision.origin})"),
         ("tree", plan.tree),
+        *_patches(plan),
         ("variant", f"CUDA {plan.cuda}, {plan.platform}" if plan.cuda else f"CPU, {plan.platform}"),
         *([("architectures", ", ".join(plan.architectures))] if plan.architectures else []),
         ("bases", plan.bases.provider),
         ("  devel", plan.bases.devel),
         ("  runtime", plan.bases.runtime),
         ("targets", ", ".join(plan.targets)),
+        ("tests", ", ".join(plan.tests) or "none in this tree"),
         ("stamp", f"build number {number}, commit {plan.stamp.commit}, by {by}"),
         ("digest", plan.digest),
         ("tag", plan.tag),
     )
+
+
+def _patches(plan: BuildPlan) -> list[tuple[str, str]]:
+    if plan.patches is None:
+        return []
+    rows = [f"{patch.name}: {patch.standing}{patch.detail and ', '}{patch.detail}" for patch in plan.patches.patches]
+    return [("patches", plan.patches.digest), *(("", row) for row in rows)]
 
 
 def _feature(feature: PlannedFeature) -> Table:
@@ -88,9 +100,11 @@ def _pairs(*rows: tuple[str, str]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from builder.console import printable
+
     table = Table(box=None, show_header=False, pad_edge=False, width=80)
     table.add_column(style="dim", no_wrap=True, width=13)
     table.add_column(overflow="fold", ratio=1)
     for title, text in rows:
-        table.add_row(title, Text(text))
+        table.add_row(title, Text(printable(text)))
     return table

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from builder.console import Reporter
+from builder.documents import Documents
 from builder.paths import Paths
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class GlobalOptions:
 
     config: Path | None
     verbose: bool
+    documents: Documents = field(default_factory=Documents)
 
 
 class Session:
@@ -38,7 +40,7 @@ class Session:
     def __init__(self, options: GlobalOptions, flags: Mapping[str, object]) -> None:
         self._options = options
         self._flags = flags
-        self.reporter = Reporter(verbose=options.verbose)
+        self.reporter = Reporter(verbose=options.verbose, documents=options.documents)
 
     @classmethod
     def of(cls, context: typer.Context, flags: Mapping[str, object] | None = None) -> Session:
@@ -64,13 +66,13 @@ class Session:
 
     @cached_property
     def logs(self) -> Path:
-        """Folder of this run's logs; of earlier runs the newest are kept."""
+        """Folder of this run's logs, for its owner alone; of earlier runs the newest are kept."""
         runs = self.paths.logs
         for old in sorted(runs.iterdir())[:-_KEPT_RUNS]:
             shutil.rmtree(old, ignore_errors=True)
         started = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
         folder = runs / f"{started}-{os.getpid()}"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
     @cached_property

@@ -1,8 +1,8 @@
 """The engine.
 
-What changes the engine goes through python-on-whales. What is only asked goes to Docker's client directly:
-python-on-whales leaves out some of what the engine answers (CDI folders) and takes a quarter of a second to
-import, which a question need not pay.
+Questions, and changes that a lock has to outlive, go to Docker's client directly: python-on-whales leaves out some of
+what the engine answers (CDI folders), hands no open file to the client, and takes a quarter of a second to import. The
+rest goes through it.
 """
 
 from __future__ import annotations
@@ -11,57 +11,30 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builder.engine.images import Image
-from builder.engine.throwaway import Throwaway, this_run
+from builder.engine.images import Image, read_image
+from builder.engine.info import EngineInfo, read_info
+from builder.engine.throwaway import BoundedOutput, Throwaway, this_run
+from builder.engine.unreachable import DEFAULT_ENDPOINTS, raise_if_unreachable, silent
 from builder.errors import MachineError
 from builder.process import Completed, Runner
 
 if TYPE_CHECKING:
     from python_on_whales import DockerClient
 
-_DEFAULT_ENDPOINTS = ("unix:///var/run/docker.sock", "unix:///run/docker.sock")
 _ASK = 30.0
 """Seconds for a question to the engine."""
+_REMOVE = 300.0
+"""Seconds to remove an image with its layers."""
 _ABSENT = re.compile(r"no such image|no such object|invalid reference format", re.IGNORECASE)
 _NOT_STARTED = range(125, 128)
 """Exit statuses of `docker run` where it may be the client that speaks."""
-
-
-class EngineSilent(MachineError):
-    """No engine answers."""
-
-
-class EngineForbidden(MachineError):
-    """An engine is there, and this user may not use it."""
-
-
-@dataclass(frozen=True)
-class EngineInfo:
-    """What an engine says of itself.
-
-    Attributes:
-        version: server version.
-        storage: storage driver, such as `overlay2`.
-        containerd_store: whether images are kept in containerd's store.
-        cores: CPU cores.
-        memory: bytes.
-        root: its data folder.
-    """
-
-    version: str
-    storage: str
-    containerd_store: bool
-    cores: int
-    memory: int
-    root: str
 
 
 class Engine:
@@ -92,29 +65,34 @@ class Engine:
         if host := self._host or os.environ.get("DOCKER_HOST"):
             return host
         if shutil.which(self.command[0]) is None:
-            return _DEFAULT_ENDPOINTS[0]
+            return DEFAULT_ENDPOINTS[0]
         done = self._runner.run([*self.command, "context", "inspect", "--format", "{{.Endpoints.docker.Host}}"])
-        return done.stdout.strip() or _DEFAULT_ENDPOINTS[0]
+        return done.stdout.strip() or DEFAULT_ENDPOINTS[0]
 
     @property
     def is_default(self) -> bool:
         """Whether this is the one engine that a machine's service manager runs."""
-        return self.endpoint in _DEFAULT_ENDPOINTS
+        return self.endpoint in DEFAULT_ENDPOINTS
 
     @property
     def is_local(self) -> bool:
         """Whether the engine listens on this machine only, so that its folders are this machine's."""
         return self.endpoint.startswith("unix://")
 
-    def ask(self, *args: str, timeout: float | None = _ASK, stdin: bytes | None = None) -> Completed:
+    def ask(
+        self, *args: str, timeout: float | None = _ASK, stdin: bytes | None = None, held: Sequence[int] = ()
+    ) -> Completed:
         """Run one client command and say which; a failure of the command is the caller's to judge.
+
+        Args:
+            held: open files that the client keeps open, such as a lock that it is to hold if this process is killed.
 
         Raises:
             MachineError: no client, no engine, or no rights on its socket.
         """
-        done = self._runner.run([*self.command, *args], timeout=timeout, stdin=stdin)
+        done = self._runner.run([*self.command, *args], timeout=timeout, stdin=stdin, pass_fds=held)
         if done.returncode:
-            _raise_if_unreachable(done.stderr)
+            raise_if_unreachable(done.stderr, self._host)
         return done
 
     def info(self) -> EngineInfo:
@@ -127,17 +105,9 @@ class Engine:
         facts: dict[str, Any] = json.loads(done.stdout or "{}")
         if not facts.get("ServerVersion"):
             words = "; ".join(facts.get("ServerErrors") or [done.stderr.strip()])
-            _raise_if_unreachable(words)
-            raise _silent(words)
-        status = dict(facts.get("DriverStatus") or [])
-        return EngineInfo(
-            version=facts["ServerVersion"],
-            storage=facts["Driver"],
-            containerd_store=str(status.get("driver-type", "")).startswith("io.containerd.snapshotter"),
-            cores=facts["NCPU"],
-            memory=facts["MemTotal"],
-            root=facts["DockerRootDir"],
-        )
+            raise_if_unreachable(words, self._host)
+            raise silent(words, self._host)
+        return read_info(facts)
 
     def architecture(self) -> str:
         """The engine's processor in Docker's words, such as `amd64`.
@@ -175,24 +145,43 @@ class Engine:
         ids = list(dict.fromkeys(done.stdout.split()))
         return self._inspect(ids) if ids else []
 
-    def tag(self, image: str, reference: str) -> None:
+    def references_of(self, repository: str) -> tuple[str, ...]:
+        """Names under which the engine has images of a repository, newest first.
+
+        Raises:
+            MachineError: the engine could not tell.
+        """
+        done = self.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", "--", repository)
+        if done.returncode:
+            raise _refused("list its images", done)
+        return tuple(name for name in done.stdout.split() if not name.endswith(":<none>"))
+
+    def tag(self, image: str, reference: str, *, held: Sequence[int] = ()) -> None:
         """Point a name at an image.
+
+        Args:
+            held: open files that the client keeps open.
 
         Raises:
             MachineError: the engine refused.
         """
-        with _refusals("tag an image"):
-            self.whales.image.tag(image, reference)
+        done = self.ask("image", "tag", "--", image, reference, held=held)
+        if done.returncode:
+            raise _refused("tag an image", done)
 
-    def remove_image(self, reference: str) -> None:
+    def remove_image(self, reference: str, *, held: Sequence[int] = ()) -> None:
         """Remove a name, and the image with its last one; one that is not there is no error.
+
+        Args:
+            held: open files that the client keeps open.
 
         Raises:
             MachineError: the engine refused.
         """
         if self.image(reference):
-            with _refusals("remove an image"):
-                self.whales.image.remove(reference)
+            done = self.ask("image", "rm", "--", reference, timeout=_REMOVE, held=held)
+            if done.returncode:
+                raise _refused("remove an image", done)
 
     def pull(self, reference: str, *, timeout: float) -> Completed:
         """Pull an image; whether that worked is the caller's to judge.
@@ -201,6 +190,14 @@ class Engine:
             timeout: seconds.
         """
         return self.ask("image", "pull", "--quiet", "--", reference, timeout=timeout)
+
+    def push(self, reference: str, *, timeout: float) -> Completed:
+        """Push an image under its name; whether that worked is the caller's to judge.
+
+        Args:
+            timeout: seconds.
+        """
+        return self.ask("image", "push", "--", reference, timeout=timeout)
 
     def import_rootfs(self, archive: Path, reference: str, changes: Sequence[str]) -> None:
         """Make an image of a root file system in a tar archive.
@@ -222,6 +219,7 @@ class Engine:
         options: Sequence[str] = (),
         timeout: float,
         run_id: str | None = None,
+        take: Callable[[bytes], None] | None = None,
     ) -> Completed:
         """Run a container of a local image to its end; nothing of it is left, however this ends.
 
@@ -230,6 +228,7 @@ class Engine:
             options: further options of `docker run`.
             timeout: seconds.
             run_id: the run it is done for, `<time in UTC>-<process id>`; None names this process.
+            take: gets its standard output as it comes, all of it, of which nothing is returned then.
 
         Returns:
             What it printed, the first MiB of each output, and how it ended: 125 to 127 are also what the client
@@ -239,13 +238,91 @@ class Engine:
             CommandTimeout: it did not end in time.
             MachineError: no client, no engine, or no rights on its socket.
         """
-        done = self._throwaway.run(image, words, options=options, timeout=timeout, run_id=run_id or this_run())
+        done = self._throwaway.run(
+            image, words, options=options, timeout=timeout, run_id=run_id or this_run(), take=take
+        )
         if done.returncode in _NOT_STARTED:
-            _raise_if_unreachable(done.stderr)
+            raise_if_unreachable(done.stderr, self._host)
         return done
 
+    def export(self, image: str, take: Callable[[bytes], None], *, timeout: float, run_id: str | None = None) -> None:
+        """Hand over an image's file system as a tar stream; nothing of the image is executed, nothing is left.
+
+        Args:
+            take: called with each piece of the stream; what it raises ends the export.
+            timeout: seconds.
+            run_id: the run it is done for, `<time in UTC>-<process id>`; None names this process.
+
+        Raises:
+            CommandTimeout: it did not end in time.
+            MachineError: no client, no engine, or the engine refused.
+        """
+        done = self._throwaway.export(image, take, timeout=timeout, run_id=run_id or this_run())
+        if done.returncode:
+            raise _refused("hand over the files of an image", done)
+
+    def save(self, image: str, take: Callable[[bytes], None], *, timeout: float) -> None:
+        """Hand over an image with all its layers as a tar stream of `docker save`.
+
+        Args:
+            take: called with each piece of the stream; what it raises ends it.
+            timeout: seconds.
+
+        Raises:
+            CommandTimeout: it did not end in time.
+            MachineError: no client, no engine, or the engine refused.
+        """
+        said = BoundedOutput()
+        status = self._runner.stream([*self.command, "image", "save", image], take, said.take, timeout=timeout)
+        if status:
+            raise _refused("hand over the layers of an image", Completed((), status, "", said.text, 0.0))
+
+    @contextmanager
+    def hold(
+        self,
+        image: str,
+        words: Sequence[str],
+        *,
+        options: Sequence[str] = (),
+        timeout: float = 60.0,
+        run_id: str | None = None,
+    ) -> Iterator[tuple[str, Completed]]:
+        """A container of a local image that runs while the context lasts; nothing of it is left, however that ends.
+
+        Args:
+            words: what comes after the image: a command, or the arguments of its entry point.
+            options: further options of `docker run`.
+            timeout: seconds for the engine to start it.
+            run_id: the run it is done for, `<time in UTC>-<process id>`; None names this process.
+
+        Yields:
+            Its name, and what the engine said when it was asked to start it; a refusal is the caller's to judge.
+
+        Raises:
+            CommandTimeout: the engine did not answer in time.
+            MachineError: no client, no engine, or no rights on its socket.
+        """
+        held = self._throwaway.hold(image, words, options=options, timeout=timeout, run_id=run_id or this_run())
+        with held as (name, started):
+            if started.returncode in _NOT_STARTED:
+                raise_if_unreachable(started.stderr, self._host)
+            yield name, started
+
+    def facts(self, image: str) -> Mapping[str, Any]:
+        """All that the engine says of an image, in its own words.
+
+        Raises:
+            MachineError: it has no such image, or could not tell.
+        """
+        done = self.ask("image", "inspect", "--", image)
+        found = json.loads(done.stdout or "[]")
+        if not found:
+            raise _refused("describe an image", done)
+        facts: Mapping[str, Any] = found[0]
+        return facts
+
     def sweep(self, *, older_than: float = 60.0) -> tuple[str, ...]:
-        """Remove the containers of `run_once` that processes of this machine left behind when they were killed.
+        """Remove the containers of runs that processes of this machine left behind when they were killed.
 
         Where there is nothing to remove it costs one question to the engine.
 
@@ -257,11 +334,18 @@ class Engine:
         """
         return self._throwaway.sweep(timedelta(seconds=older_than))
 
+    def end_all(self) -> None:
+        """Remove the containers that threads of this process run, and let none start any more.
+
+        Whoever uses one, or wants one from now on, gets RunEnded.
+        """
+        self._throwaway.end_all()
+
     def _inspect(self, references: Sequence[str]) -> list[Image]:
         done = self.ask("image", "inspect", "--", *references)
         if done.returncode and not _says_only_that_images_are_absent(done.stderr):
             raise _refused("describe an image", done)
-        return [_image(facts) for facts in json.loads(done.stdout or "[]")]
+        return [read_image(facts) for facts in json.loads(done.stdout or "[]")]
 
 
 @contextmanager
@@ -277,7 +361,7 @@ def _refusals(action: str) -> Iterator[None]:
 
 def _refused(action: str, done: Completed) -> MachineError:
     words = done.stderr.strip()
-    _raise_if_unreachable(words)
+    raise_if_unreachable(words)
     cause = words.splitlines()[-1] if words else f"exit status {done.returncode}"
     return MachineError(f"The engine did not {action}: {cause}", "See `builder doctor`.")
 
@@ -285,32 +369,3 @@ def _refused(action: str, done: Completed) -> MachineError:
 def _says_only_that_images_are_absent(stderr: str) -> bool:
     lines = [line for line in stderr.splitlines() if line.strip() and not line.lower().startswith("warning")]
     return bool(lines) and all(_ABSENT.search(line) for line in lines)
-
-
-def _image(facts: dict[str, Any]) -> Image:
-    config = facts.get("Config") or {}
-    return Image(
-        id=facts["Id"],
-        references=tuple(facts.get("RepoTags") or ()),
-        repo_digests=tuple(facts.get("RepoDigests") or ()),
-        size=facts["Size"],
-        labels=config.get("Labels") or {},
-        entrypoint=tuple(config.get("Entrypoint") or ()),
-        user=config.get("User") or "",
-        architecture=facts.get("Architecture") or "",
-    )
-
-
-def _raise_if_unreachable(stderr: str) -> None:
-    lowered = stderr.lower()
-    if "permission denied" in lowered and "docker" in lowered and "sock" in lowered:
-        raise EngineForbidden(
-            "This user may not use the Docker engine's socket.",
-            "Join the group with `sudo usermod -aG docker $USER` and log in again, or run as root.",
-        )
-    if "cannot connect to the docker daemon" in lowered or "is the docker daemon running" in lowered:
-        raise _silent(stderr.strip().splitlines()[0])
-
-
-def _silent(detail: str) -> EngineSilent:
-    return EngineSilent(f"No Docker engine answers: {detail}", "Run `builder setup`, which installs or starts one.")

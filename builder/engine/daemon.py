@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from time import monotonic, sleep
 
-from builder.engine.client import Engine, EngineInfo, EngineSilent
+from builder.engine.client import Engine
+from builder.engine.info import EngineInfo
 from builder.engine.machine import admin_path
+from builder.engine.unreachable import EngineSilent
 from builder.errors import MachineError
 from builder.process import Runner
 

@@ -15,9 +15,10 @@ from typing import Literal
 
 from builder.console import spell_size
 from builder.engine import gpu
-from builder.engine.client import Engine, EngineInfo
+from builder.engine.client import Engine
 from builder.engine.gpu import Gpu, GpuAccess
 from builder.engine.images import Image
+from builder.engine.info import EngineInfo
 from builder.engine.machine import as_root, find_program, is_root
 from builder.engine.versions import MINIMUM_BUILDX, MINIMUM_ENGINE, reaches
 from builder.errors import MachineError

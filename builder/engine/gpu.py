@@ -10,16 +10,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from builder.engine.client import Engine
+from builder.engine.throwaway import SANDBOX
 from builder.errors import MachineError
 from builder.process import CommandTimeout, Completed, Runner
 
-_QUERY = ("index", "name", "uuid", "memory.total", "compute_cap", "driver_version")
+_IDENTITY = ("index", "name", "uuid", "memory.total", "compute_cap", "driver_version")
+_SETTINGS = ("power.limit", "enforced.power.limit", "power.max_limit", "persistence_mode")
+_QUERY = (*_IDENTITY, *_SETTINGS)
 _ASK = 60.0
 """Seconds for nvidia-smi; without persistence mode the driver wakes every GPU first."""
 _PROBE = 120.0
 """Seconds for one container that lists its GPUs."""
 _DEVICE = re.compile(r"^GPU \d+: .+", re.MULTILINE)
 _NUMBER = re.compile(r"\d+\.\d+")
+_SWITCH = {"Enabled": True, "Disabled": False}
 
 _CUDA_OF_DRIVER = {
     450: (11, 0),
@@ -58,6 +62,10 @@ class Gpu:
         memory: bytes.
         compute_capability: such as `9.0`; empty where the driver does not tell.
         driver: version of the driver, such as `580.65.06`.
+        power_limit: W that its owner lets it take; this and what follows is None where the driver does not tell.
+        power_limit_enforced: W that hold, where something else sets a lower limit.
+        power_limit_max: W to which the limit could be raised.
+        persistence: whether the driver stays loaded while nobody uses the GPU.
     """
 
     index: int
@@ -66,6 +74,10 @@ class Gpu:
     memory: int
     compute_capability: str
     driver: str
+    power_limit: float | None = None
+    power_limit_enforced: float | None = None
+    power_limit_max: float | None = None
+    persistence: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -110,9 +122,10 @@ def list_gpus(runner: Runner) -> GpuListing:
 
 
 def parse_gpus(text: str) -> tuple[Gpu, ...]:
-    """Read nvidia-smi's CSV without header and units; lines of another shape are passed over."""
+    """Read nvidia-smi's CSV without header and units, with settings or without; other lines are passed over."""
     rows = ([cell.strip() for cell in row] for row in csv.reader(text.splitlines(), skipinitialspace=True))
-    return tuple(_gpu(row) for row in rows if len(row) == len(_QUERY) and row[0].isdecimal())
+    shapes = (len(_IDENTITY), len(_QUERY))
+    return tuple(_gpu(row) for row in rows if len(row) in shapes and row[0].isdecimal())
 
 
 def compute_capabilities(runner: Runner) -> tuple[str, ...]:
@@ -160,6 +173,12 @@ def cuda_served_by(driver: str) -> tuple[int, int] | None:
     return _CUDA_OF_DRIVER[max(known)] if known else None
 
 
+def is_beyond_table(driver: str) -> bool:
+    """Whether a driver is of a later branch than any whose CUDA release is known here: it may serve any."""
+    branch = driver.partition(".")[0]
+    return branch.isdecimal() and int(branch) > max(_CUDA_OF_DRIVER)
+
+
 def driver_for(cuda: tuple[int, int]) -> int | None:
     """The first driver branch that serves a CUDA release; None where the table knows none."""
     return next((branch for branch, served in sorted(_CUDA_OF_DRIVER.items()) if served >= cuda), None)
@@ -179,9 +198,6 @@ def access_flags(method: Method, devices: Sequence[str] = ()) -> tuple[str, ...]
 def probe_access(engine: Engine, image: str) -> GpuAccess:
     """Find out by running containers whether the engine gives them GPUs, and how.
 
-    Nothing less is proof: the engine creates a container with GPUs that are not there without a word. In the
-    container the driver's own nvidia-smi lists what arrived; it comes from the host, as the driver does.
-
     Args:
         image: a local image with a C library; nothing else of it is used.
 
@@ -191,18 +207,35 @@ def probe_access(engine: Engine, image: str) -> GpuAccess:
     refusals: dict[str, str] = {}
     methods: tuple[Method, ...] = ("cdi", "runtime")
     for method in methods:
-        devices, refusal = _try(engine, image, method)
+        devices, refusal = look_into_container(engine, image, access_flags(method))
         if devices:
             return GpuAccess(method, devices, refusals)
         refusals[method] = refusal
     return GpuAccess(None, (), refusals)
 
 
-def _try(engine: Engine, image: str, method: Method) -> tuple[tuple[str, ...], str]:
+def look_into_container(
+    engine: Engine, image: str, options: Sequence[str], run_id: str | None = None
+) -> tuple[tuple[str, ...], str]:
+    """Run a container with GPUs and see which it has.
+
+    Nothing less is proof: the engine creates a container with GPUs that are not there without a word. In the
+    container the driver's own nvidia-smi lists what arrived; it comes from the host, as the driver does.
+
+    Args:
+        image: a local image with a C library; nothing else of it is used.
+        options: those of `docker run` that ask for the GPUs.
+        run_id: the run it is done for.
+
+    Returns:
+        The GPUs it lists, such as `GPU 0: NVIDIA H200 (UUID: ...)`, and what was said where there are none.
+
+    Raises:
+        MachineError: no engine.
+    """
     driver = ("--env=NVIDIA_DRIVER_CAPABILITIES=utility", "--entrypoint=nvidia-smi")
-    options = ("--network=none", *access_flags(method), *driver)
     try:
-        done = engine.run_once(image, ["-L"], options=options, timeout=_PROBE)
+        done = engine.run_once(image, ["-L"], options=(*SANDBOX, *options, *driver), timeout=_PROBE, run_id=run_id)
     except CommandTimeout as error:
         return (), error.cause
     devices = tuple(line.strip() for line in _DEVICE.findall(done.stdout)) if done.returncode == 0 else ()
@@ -221,7 +254,8 @@ def _refusal(text: str) -> str:
 
 
 def _gpu(row: Sequence[str]) -> Gpu:
-    index, name, uuid, memory, capability, driver = row
+    index, name, uuid, memory, capability, driver = row[: len(_IDENTITY)]
+    limit, enforced, highest, persistence = row[len(_IDENTITY) :] or ("",) * len(_SETTINGS)
     return Gpu(
         index=int(index),
         name=name,
@@ -229,4 +263,12 @@ def _gpu(row: Sequence[str]) -> Gpu:
         memory=int(memory) * 2**20 if memory.isdecimal() else 0,
         compute_capability=capability if _NUMBER.fullmatch(capability) else "",
         driver=driver,
+        power_limit=_watts(limit),
+        power_limit_enforced=_watts(enforced),
+        power_limit_max=_watts(highest),
+        persistence=_SWITCH.get(persistence),
     )
+
+
+def _watts(cell: str) -> float | None:
+    return float(cell) if _NUMBER.fullmatch(cell) else None

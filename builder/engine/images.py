@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,8 @@ class Image:
         entrypoint: what a container starts.
         user: who the container runs as; empty is root.
         architecture: such as `amd64`.
+        layers: digests of its unpacked layers, lowest first; the same in every store.
+        named: when it was last given a name on this engine; None where that is not known.
     """
 
     id: str
@@ -30,3 +35,38 @@ class Image:
     entrypoint: tuple[str, ...]
     user: str
     architecture: str
+    layers: tuple[str, ...] = ()
+    named: datetime | None = None
+
+    def stands_on(self, base: Image) -> bool:
+        """Whether all of another image's layers, of which there is at least one, are this one's lowest."""
+        return bool(base.layers) and self.layers[: len(base.layers)] == base.layers
+
+
+def read_image(facts: Mapping[str, Any]) -> Image:
+    """An image by the facts of `docker image inspect`.
+
+    Raises:
+        KeyError: they are not.
+    """
+    config = facts.get("Config") or {}
+    return Image(
+        id=facts["Id"],
+        references=tuple(facts.get("RepoTags") or ()),
+        repo_digests=tuple(facts.get("RepoDigests") or ()),
+        size=facts["Size"],
+        labels=config.get("Labels") or {},
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+        user=config.get("User") or "",
+        architecture=facts.get("Architecture") or "",
+        layers=tuple((facts.get("RootFS") or {}).get("Layers") or ()),
+        named=_moment((facts.get("Metadata") or {}).get("LastTagTime") or ""),
+    )
+
+
+def _moment(text: str) -> datetime | None:
+    """A time as the engine writes it; None for its zero, or where it is none."""
+    with suppress(ValueError):
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC) if moment.year > 1 else None
+    return None

@@ -15,7 +15,7 @@ from packaging.version import Version
 from builder.console import Reporter
 from builder.engine import packages, steps
 from builder.engine.apt_sources import AptSource, archive_of, read_sources
-from builder.engine.client import Engine, EngineSilent
+from builder.engine.client import Engine
 from builder.engine.machine import (
     Distribution,
     as_root,
@@ -25,6 +25,7 @@ from builder.engine.machine import (
     this_distribution,
 )
 from builder.engine.steps import Step, Tools
+from builder.engine.unreachable import EngineSilent
 from builder.engine.versions import MINIMUM_BUILDX, MINIMUM_ENGINE, reaches
 from builder.errors import MachineError
 from builder.process import Runner
@@ -33,6 +34,8 @@ DOCUMENTATION = "https://docs.docker.com/engine/install/"
 DONOR = "trixie"
 """The Debian release that lends its engine to Debian 12, whose own is too old and comes without buildx."""
 _BORROWED = ("docker.io", "docker-cli", "docker-buildx")
+_ON_WISH = ("cosign",)
+"""What Debian 12 lacks as well and a person may want: apt may take it from the donor, and set-up does not."""
 _DOCKERS_OWN = (steps.Refresh(), steps.Install(("docker-ce", "docker-ce-cli", "docker-buildx-plugin")))
 """Docker's own engine is replaced by a newer one from the same archive; the distribution's conflicts with it."""
 _SECOND_COMPOSE = Version("2")
@@ -179,7 +182,7 @@ def _buildx_steps(found: Survey) -> tuple[Step, ...]:
 
 def _package_steps(found: Survey, names: tuple[str, ...]) -> tuple[Step, ...]:
     compose = _compose_package(found)
-    borrow = _borrowing_steps(found, (*_BORROWED, *compose)) if _borrows(found.distribution) else ()
+    borrow = _borrowing_steps(found, (*_BORROWED, *compose, *_ON_WISH)) if _borrows(found.distribution) else ()
     extra = ("ca-certificates", *(("apparmor",) if found.needs_apparmor else ()))
     return (*borrow, steps.Refresh(), steps.Install((*names, *extra), optional=compose))
 

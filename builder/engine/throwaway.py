@@ -9,14 +9,15 @@ from __future__ import annotations
 import os
 import platform
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import monotonic, sleep
 
-from builder.process import Completed, Runner
+from builder.process import CommandTimeout, Completed, Runner
 
 RUN = "local.builder.run"
 """Label: the run that started the container, `<time in UTC>-<process id>`."""
@@ -57,41 +58,153 @@ class Leftover:
     run: str
 
 
+class RunEnded(BaseException):
+    """The run was ended from another thread.
+
+    Not an Exception: nothing but clean-up and who ended the run may catch it.
+    """
+
+
 class Throwaway:
     """Runs containers that nothing is left of.
 
     Args:
         client: the words that every command to the engine starts with.
+        clean_up: seconds for the engine to remove a container, each time that it is tried.
     """
 
-    def __init__(self, runner: Runner, client: Sequence[str]) -> None:
+    def __init__(self, runner: Runner, client: Sequence[str], *, clean_up: float = _CLEAN_UP) -> None:
         self._runner = runner
+        self._clean_up = clean_up
         self._client = client
+        self._ended = threading.Event()
+        self._held: set[str] = set()
+
+    def end_all(self) -> None:
+        """Remove all containers that are held now, and let none start any more.
+
+        Threads that use one, or want one from now on, get RunEnded.
+        """
+        self._ended.set()
+        if held := tuple(self._held):
+            # What holds them removes each by itself too, and tries more than once.
+            with suppress(CommandTimeout):
+                self._runner.run([*self._client, "rm", "--force", "--volumes", *held], timeout=self._clean_up)
 
     def run(
-        self, image: str, words: Sequence[str], *, options: Sequence[str], timeout: float, run_id: str
+        self,
+        image: str,
+        words: Sequence[str],
+        *,
+        options: Sequence[str],
+        timeout: float,
+        run_id: str,
+        take: Callable[[bytes], None] | None = None,
     ) -> Completed:
         """Run a container to its end; it is gone when this returns or raises.
+
+        Args:
+            take: gets its standard output as it comes, all of it, of which nothing is kept then.
 
         Raises:
             CommandTimeout: it did not end in time.
             MachineError: there is no client.
         """
-        name = f"builder-{os.urandom(6).hex()}"
-        labels = ("--label", f"{RUN}={run_id}", "--label", f"{MACHINE}={this_machine()}")
-        command = (
-            *(*self._client, "run", "--rm", "--pull", "never", "--name", name),
-            *(*labels, *options, "--", image, *words),
-        )
-        removal = _Removal(self._runner, self._client, name)
         out, err = BoundedOutput(), BoundedOutput()
         started = monotonic()
-        try:
-            status = self._runner.stream(command, out.take, err.take, on_abort=removal, timeout=timeout)
-        except BaseException:
-            removal.make_sure()
-            raise
+        with self._named() as name:
+            command = (
+                *(*self._client, "run", "--rm", "--pull", "never", "--name", name),
+                *(*_labels(run_id), *options, "--", image, *words),
+            )
+            removal = _Removal(self._runner, self._client, name, self._clean_up)
+            try:
+                status = self._runner.stream(
+                    command, take or out.take, err.take, on_idle=self._go_on, on_abort=removal, timeout=timeout
+                )
+            except BaseException:
+                removal.make_sure()
+                raise
+        self._go_on()
         return Completed(command, status, out.text, err.text, monotonic() - started)
+
+    def export(self, image: str, take: Callable[[bytes], None], *, timeout: float, run_id: str) -> Completed:
+        """Hand over an image's file system as a tar stream, from a container that never runs and is gone afterwards.
+
+        Args:
+            take: called with each piece of the stream; what it raises ends the export.
+
+        Returns:
+            How it ended, with nothing of the stream.
+
+        Raises:
+            CommandTimeout: it did not end in time.
+            MachineError: there is no client.
+        """
+        started = monotonic()
+        made = None
+        with self._named() as name:
+            removal = _Removal(self._runner, self._client, name, self._clean_up)
+            create = (*self._client, "create", "--pull", "never", "--name", name)
+            try:
+                # The word after the image is never run; an image without a command makes no container without one.
+                made = self._runner.run([*create, *_labels(run_id), *SANDBOX, "--", image, "/"], timeout=timeout)
+                if made.returncode:
+                    return made
+                err = BoundedOutput()
+                command = (*self._client, "export", name)
+                left = max(1.0, timeout - (monotonic() - started))
+                status = self._runner.stream(command, take, err.take, on_idle=self._go_on, timeout=left)
+                return Completed(command, status, "", err.text, monotonic() - started)
+            finally:
+                if made is None or not made.returncode:
+                    removal()
+                    removal.make_sure()
+
+    @contextmanager
+    def hold(
+        self, image: str, words: Sequence[str], *, options: Sequence[str], timeout: float, run_id: str
+    ) -> Iterator[tuple[str, Completed]]:
+        """A container that runs in the background while the context lasts, whether it ends by itself or not.
+
+        Args:
+            timeout: seconds for the engine to start it.
+
+        Yields:
+            Its name, and what the engine said when it was asked to start it.
+
+        Raises:
+            CommandTimeout: the engine did not answer in time.
+            MachineError: there is no client.
+        """
+        with self._named() as name:
+            command = (
+                *(*self._client, "run", "--detach", "--pull", "never", "--name", name),
+                *(*_labels(run_id), *options, "--", image, *words),
+            )
+            removal = _Removal(self._runner, self._client, name, self._clean_up)
+            try:
+                started = self._runner.run(command, timeout=timeout)
+                self._go_on()
+                yield name, started
+                self._go_on()
+            finally:
+                removal()
+                removal.make_sure()
+
+    @contextmanager
+    def _named(self) -> Iterator[str]:
+        name = f"builder-{os.urandom(6).hex()}"
+        self._held.add(name)
+        try:
+            self._go_on()
+            yield name
+        finally:
+            self._held.discard(name)
+
+    def _go_on(self) -> None:
+        if self._ended.is_set():
+            raise RunEnded
 
     def sweep(self, older_than: timedelta) -> tuple[str, ...]:
         """Remove what runs of this machine left behind whose process is gone.
@@ -106,8 +219,12 @@ class Throwaway:
         abandoned = [found.container for found in parse_leftovers(listed.stdout) if is_abandoned(found, older_than)]
         if not abandoned:
             return ()
-        removed = self._runner.run([*self._client, "rm", "--force", *abandoned], timeout=_CLEAN_UP)
+        removed = self._runner.run([*self._client, "rm", "--force", "--volumes", *abandoned], timeout=_CLEAN_UP)
         return tuple(removed.stdout.split())
+
+
+def _labels(run_id: str) -> tuple[str, ...]:
+    return ("--label", f"{RUN}={run_id}", "--label", f"{MACHINE}={this_machine()}")
 
 
 def this_run() -> str:
@@ -171,18 +288,21 @@ class BoundedOutput:
 class _Removal:
     """Removes one container, whatever state it is in."""
 
-    def __init__(self, runner: Runner, client: Sequence[str], name: str) -> None:
+    def __init__(self, runner: Runner, client: Sequence[str], name: str, limit: float) -> None:
         self._runner = runner
-        self._command = [*client, "rm", "--force", name]
+        self._limit = limit
+        self._command = [*client, "rm", "--force", "--volumes", name]
         self._name = name
         self._done = False
 
     def __call__(self) -> None:
-        removed = self._runner.run(self._command, timeout=_CLEAN_UP)
-        self._done = self._done or self._name in removed.stdout
+        """Ask the engine to remove it; that it takes too long is no error, for it would hide why the container goes."""
+        with suppress(CommandTimeout):
+            removed = self._runner.run(self._command, timeout=self._limit)
+            self._done = self._done or self._name in removed.stdout
 
     def make_sure(self) -> None:
-        """Try again while the engine may still be making a container whose client is gone."""
+        """Try again while the engine is slow, or may still be making a container whose client is gone."""
         for _ in range(3):
             if self._done:
                 return

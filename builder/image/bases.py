@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from builder.config import Bases
 from builder.console import Reporter
 from builder.engine.client import Engine
 from builder.errors import MachineError, UsageError
@@ -18,6 +17,7 @@ from builder.image.buildx import Buildx
 from builder.paths import Paths
 from builder.plan.plan import PlannedBases, Variant
 from builder.process import Runner
+from builder.settings import Bases
 from builder.staging import exclusive
 
 

@@ -18,6 +18,9 @@ _ACTIONS = {
     "compiled": "compiling",
     "gathered": "gathering libraries",
     "served": "adding layers",
+    "tests-compiled": "compiling tests",
+    "tests-gathered": "gathering libraries",
+    "tests": "adding layers",
     "evidence": "reading CMake's answer",
 }
 """What happens in a stage of llama-server.Dockerfile."""

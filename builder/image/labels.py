@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from builder import __version__
 from builder.engine.images import Image
 from builder.errors import BuildError
-from builder.plan.evidence import Proof
-from builder.plan.plan import BuildPlan
+from builder.plan import marks
 from builder.process import without_credentials
 from builder.upstream.revision import Revision
 
-OWN = "local.builder."
+if TYPE_CHECKING:
+    from builder.plan.evidence import Proof
+    from builder.plan.plan import BuildPlan
+
+OWN = marks.OWN
 """Prefix of our own keys; `org.opencontainers.image.` is for the standard facts."""
 PLAN = f"{OWN}plan"
-RECORD = "/opt/llama.cpp/build.json"
+RECORD = marks.RECORD
 """The build record's place in the image."""
-_STANDARD = "org.opencontainers.image."
-_INHERITABLE = ("authors", "documentation", "ref.name", "url", "vendor")
-"""Standard keys that a base image may set and that would be wrong about ours."""
+_STANDARD = marks.STANDARD
 
 
 def labels(plan: BuildPlan, created: datetime, runtime: Image) -> Mapping[str, str]:
@@ -43,7 +45,7 @@ def labels(plan: BuildPlan, created: datetime, runtime: Image) -> Mapping[str, s
         "licenses": "MIT",
         "base.name": plan.bases.runtime,
         "base.digest": published,
-        **dict.fromkeys(_INHERITABLE, ""),
+        **dict.fromkeys(marks.INHERITABLE, ""),
     }
     own = {
         "version": __version__,
@@ -53,6 +55,8 @@ def labels(plan: BuildPlan, created: datetime, runtime: Image) -> Mapping[str, s
         "variant": plan.variant.value,
         "build-number": str(revision.build_number or "unknown"),
         "commit": revision.described_commit(),
+        "patches": plan.patches.digest if plan.patches else "none",
+        "patch-names": ",".join(plan.patches.laid) if plan.patches else "none",
         "release": revision.release or "unknown",
         "cuda": plan.cuda or "none",
         "architectures": ",".join(plan.architectures) or "none",

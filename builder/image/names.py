@@ -7,9 +7,11 @@ from pathlib import Path
 
 from builder.engine.client import Engine
 from builder.engine.images import Image
+from builder.engine.naming import TESTS_SUFFIX
 from builder.errors import BuildError
-from builder.image.labels import PLAN
+from builder.plan.marks import PLAN, TESTS
 from builder.plan.plan import BuildPlan
+from builder.plan.tag import UNJUDGED
 from builder.staging import write_whole
 
 
@@ -25,7 +27,7 @@ def find_built(engine: Engine, plan: BuildPlan, repository: str, notes: Path) ->
     noted = note.read_text(encoding="utf-8").strip() if note.exists() else ""
     for reference in (f"{repository}:{plan.tag}", noted):
         image = engine.image(reference) if reference else None
-        if image is not None and image.labels.get(PLAN) == plan.digest:
+        if image is not None and image.labels.get(PLAN) == plan.digest and TESTS not in image.labels:
             return image
     return None
 
@@ -37,12 +39,23 @@ def note_image(notes: Path, plan: BuildPlan, image: Image) -> None:
 
 def temporary_name(plan: BuildPlan) -> str:
     """What keeps an image until it is judged: an engine with containerd's store finds none without a name."""
-    return f"builder-build/unjudged:{plan.digest.removeprefix('sha256:')[:16]}"
+    return f"{UNJUDGED}:{plan.digest.removeprefix('sha256:')[:16]}"
+
+
+def temporary_tests_name(plan: BuildPlan) -> str:
+    """What keeps a tests image until it is looked at."""
+    return f"{temporary_name(plan)}{TESTS_SUFFIX}"
+
+
+def tests_name(repository: str, plan: BuildPlan) -> str:
+    """What the image with the test programs is called: the served one's immutable tag, and `-tests`."""
+    return f"{repository}:{plan.tag}{TESTS_SUFFIX}"
 
 
 def let_go(engine: Engine, plan: BuildPlan) -> None:
-    """Take away the name that kept an image while it was built and judged."""
-    engine.remove_image(temporary_name(plan))
+    """Take away the names that kept images while they were built and judged."""
+    for name in (temporary_tests_name(plan), temporary_name(plan)):
+        engine.remove_image(name)
 
 
 def name_image(engine: Engine, image: Image, repository: str, plan: BuildPlan) -> str:
@@ -79,9 +92,8 @@ class Candidate:
     before: str | None
 
 
-def make_candidate(engine: Engine, image: Image, repository: str) -> Candidate:
-    """Point the moving tag `candidate` at an image."""
-    reference = f"{repository}:candidate"
+def make_candidate(engine: Engine, image: Image, reference: str) -> Candidate:
+    """Point the moving tag of what was built last at an image."""
     current = engine.image(reference)
     if current is not None and current.id == image.id:
         return Candidate(reference, None)

@@ -13,10 +13,13 @@ SERVER_RECIPE = (
     "steps/environment.sh",
     "steps/configure.sh",
     "steps/compile.sh",
+    "steps/libraries.sh",
     "steps/gather.sh",
     "steps/llama-health.sh",
+    "steps/gather-tests.sh",
+    "steps/test-program.c",
 )
-"""What decides the served image, relative to DOCKERFILES."""
+"""What decides the served image and the one with its test programs, relative to DOCKERFILES."""
 
 
 def recipe_digest(names: tuple[str, ...], *inputs: str) -> str:

@@ -31,6 +31,8 @@ _SPECIFIC_SINCE = {90: (12, 0), 100: (12, 8), 101: (12, 8), 120: (12, 8), 103: (
 _FAMILY_SINCE = (12, 9)
 """From which release on there are variants with an `f`, for 100 and up."""
 
+_ALWAYS_SPECIFIC = 12
+"""Major number of the architectures that current trees replace by the variant with an `a`."""
 _FLEET = (75, 80, 86, 89, 90, 100, 120)
 _FORWARD = 90
 
@@ -113,6 +115,31 @@ def compiler_codes(architecture: str) -> frozenset[str]:
     prefix = "compute" if form == "virtual" else "sm"
     specific = {f"{prefix}_{name}a"} if re.fullmatch(r"12\d", name) else set()
     return frozenset({f"{prefix}_{name}", *specific})
+
+
+def runs_on(architectures: Iterable[str], capability: str) -> bool:
+    """Whether a GPU has code of its own, or PTX that its driver compiles, among CMake's words.
+
+    Machine code runs on GPUs of its major number whose minor one is not less, PTX on every later GPU; with an `a` both
+    run on that GPU alone, as does all for 12X, which current trees turn into 12Xa; with an `f` they run on those of its
+    major number. A word of another form counts as one that runs.
+
+    Args:
+        capability: as the driver writes it, such as `9.0`.
+    """
+    gpu = _of_capability(capability)
+    return any(_serves(word, gpu) for word in architectures)
+
+
+def _serves(word: str, gpu: int) -> bool:
+    match = _NAME.fullmatch(word)
+    if not match:
+        return True
+    number = int(match["number"])
+    if match["suffix"] == "a" or number // 10 == _ALWAYS_SPECIFIC:
+        return number == gpu
+    same = number // 10 == gpu // 10 and number <= gpu
+    return same if match["suffix"] or match["form"] == "real" else number <= gpu
 
 
 def _spell(name: str, cuda: str) -> str:

@@ -6,10 +6,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from builder.errors import SourceError, UsageError
+from builder.plan.evidence import plain
 from builder.plan.facts import Facts
 from builder.plan.plan import Definition
 
 TARGETS = ("llama-server", "llama-bench")
+TESTS = ("test-backend-ops", "test-llama-archs")
+"""Upstream's own programs that hold a device's results against the CPU's: of single operations, of whole models."""
+_BUILD_TESTS = "LLAMA_BUILD_TESTS"
 _ARM = "arm64"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.+-]*")
 
@@ -39,6 +43,9 @@ def backends(facts: Facts, architecture: str) -> list[Definition]:
 def components(facts: Facts) -> list[Definition]:
     """What is built and what is not: the targets and what they need, nothing fetched from a network.
 
+    Test programs are declared wherever the tree has them, wanted or not, and compiled on request alone: the served
+    image is the same whether or not they are made.
+
     ccache stands before the compilers by CMake's launchers, not by the project's own search for it.
 
     Raises:
@@ -47,7 +54,7 @@ def components(facts: Facts) -> list[Definition]:
     examples = "ON" if any(file.startswith("examples/") for file in _target_files(facts)) else "OFF"
     wishes = [
         (("GGML_CCACHE", "LLAMA_CCACHE"), "OFF"),
-        (("LLAMA_BUILD_TESTS",), "OFF"),
+        ((_BUILD_TESTS,), "ON" if _tests_in(facts) else "OFF"),
         (("LLAMA_BUILD_EXAMPLES",), examples),
         (("LLAMA_BUILD_APP",), "OFF"),
         (("LLAMA_BUILD_TOOLS",), "ON"),
@@ -61,6 +68,16 @@ def components(facts: Facts) -> list[Definition]:
 def for_cuda(facts: Facts) -> list[Definition]:
     """What a CUDA build asks for besides its features: no NCCL, a library of several hundred megabytes."""
     return list(_declared(facts, [(("GGML_CUDA_NCCL",), "OFF")]))
+
+
+def tests(facts: Facts, definitions: Iterable[Definition]) -> tuple[str, ...]:
+    """The test programs that can be had from this tree.
+
+    Args:
+        definitions: all that CMake is given; a person's own may turn the tests off.
+    """
+    on = any(definition.name == _BUILD_TESTS and plain(definition.value) is True for definition in definitions)
+    return _tests_in(facts) if on else ()
 
 
 def with_own(planned: Iterable[Definition], own: Mapping[str, str], fixed: Iterable[str]) -> tuple[Definition, ...]:
@@ -95,6 +112,10 @@ def _target_files(facts: Facts) -> list[str]:
             "Take a revision from b3294 on: before June 2024 the programs had other names.",
         )
     return [file for file in files.values() if file]
+
+
+def _tests_in(facts: Facts) -> tuple[str, ...]:
+    return tuple(name for name in TESTS if facts.has_test(name))
 
 
 def _has_cpu_variants(facts: Facts, architecture: str) -> bool:

@@ -168,12 +168,13 @@ def _difference(definition: Definition, cache: Mapping[str, CacheEntry]) -> str 
     entry = cache.get(definition.name)
     if entry is None:
         return f"{definition.name} is not in the cache"
-    if _plain(entry.value) == _plain(definition.value):
+    if plain(entry.value) == plain(definition.value):
         return None
     return f"{definition.name} is {entry.value!r}, not {definition.value!r}"
 
 
-def _plain(value: str) -> str | bool:
+def plain(value: str) -> str | bool:
+    """A value as CMake's `if` takes it: True or False for its many words for them, any other as it is."""
     upper = value.upper()
     if upper in _TRUE:
         return True

@@ -73,6 +73,15 @@ class Facts:
                     return str(file.relative_to(self._path))
         return None
 
+    def has_test(self, name: str) -> bool:
+        """Whether the tree has one of its own test programs: its source, and a CMake command that takes it.
+
+        Blocks that the command stands in are not weighed.
+        """
+        source = f"{name}.cpp"
+        named = any(source in command.arguments for command in commands(self.text("tests/CMakeLists.txt") or ""))
+        return named and self.text(f"tests/{source}") is not None
+
     def macro_of(self, option: str, *, when: bool) -> str | None:
         """The preprocessor macro that the tree's CMake files define where an option is on, or where it is off.
 

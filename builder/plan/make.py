@@ -8,12 +8,21 @@ from builder.errors import SourceError
 from builder.plan import architectures, definitions
 from builder.plan.facts import Facts
 from builder.plan.features import plan_feature
-from builder.plan.plan import BuildPlan, Definition, PlannedBases, PlannedFeature, Provision, Variant
+from builder.plan.plan import (
+    BuildPlan,
+    Definition,
+    PlannedBases,
+    PlannedFeature,
+    PlannedPatch,
+    PlannedPatches,
+    Provision,
+    Variant,
+)
 from builder.plan.stamp import plan_stamp
 from builder.source.tree import SourceTree
 
 if TYPE_CHECKING:
-    from builder.config import Build, Settings
+    from builder.settings import Build, Settings
 
 
 def make_plan(
@@ -56,20 +65,30 @@ def make_plan(
         *stamp.definitions,
     ]
     fixed = {definition.name for definition in (*compiled_for, *asked, *stamp.definitions)}
+    given = definitions.with_own(planned, build.definitions, fixed)
     return BuildPlan(
         revision=tree.revision,
         tree=tree.digest,
+        patches=_patches(tree),
         platform=f"linux/{architecture}",
         variant=variant,
         cuda=build.cuda if on_gpu else None,
         architectures=words,
         features=features,
-        definitions=definitions.with_own(planned, build.definitions, fixed),
+        definitions=given,
         targets=definitions.TARGETS,
+        tests=definitions.tests(facts, given),
         stamp=stamp,
         bases=bases,
         recipe=recipe,
     )
+
+
+def _patches(tree: SourceTree) -> PlannedPatches | None:
+    if tree.patches_digest is None:
+        return None
+    rows = (PlannedPatch(row.name, row.subject, row.standing, row.detail) for row in tree.patches)
+    return PlannedPatches(tree.patches_digest, tuple(rows))
 
 
 def _architectures(build: Build, capabilities: tuple[str, ...]) -> tuple[str, ...]:

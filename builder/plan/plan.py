@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import cached_property
 
+from builder.plan.digest import digest_of
+from builder.plan.tag import tag_of
+from builder.source.patches.status import APPLIED, Standing
 from builder.upstream.revision import Revision
 
 
@@ -118,12 +119,46 @@ class PlannedBases:
 
 
 @dataclass(frozen=True)
+class PlannedPatch:
+    """One patch of the queue.
+
+    Attributes:
+        name: its file.
+        standing: `clean`, `fuzzy`, or `upstream` for one that the tree has without it.
+        detail: clause, what a person wants to know beyond that; may be empty.
+    """
+
+    name: str
+    subject: str
+    standing: Standing
+    detail: str
+
+
+@dataclass(frozen=True)
+class PlannedPatches:
+    """The patches of a tree.
+
+    Attributes:
+        digest: `sha256:...` over names and diffs of those that are on it, in order.
+    """
+
+    digest: str
+    patches: tuple[PlannedPatch, ...]
+
+    @property
+    def laid(self) -> tuple[str, ...]:
+        """Names of those that are on the tree."""
+        return tuple(patch.name for patch in self.patches if patch.standing in APPLIED)
+
+
+@dataclass(frozen=True)
 class BuildPlan:
     """All inputs of a build.
 
     Attributes:
         revision: the upstream commit.
-        tree: digest of the tree.
+        tree: digest of the tree, patches included.
+        patches: what was laid on upstream's tree; None where nothing was.
         platform: what it runs on, such as `linux/amd64`.
         variant: CUDA or CPU.
         cuda: CUDA release `13.0`; None for the CPU variant.
@@ -131,6 +166,8 @@ class BuildPlan:
         features: how each wanted feature is had.
         definitions: all CMake definitions in order, those of features and stamp included.
         targets: what is compiled for the served image.
+        tests: upstream's own test programs that this tree has, for an image of their own. Not in the digest, which is
+            the served image's; what of the tree and the definitions decides them is.
         stamp: number and commit.
         bases: base images.
         recipe: digest of the Dockerfile and its scripts.
@@ -138,6 +175,7 @@ class BuildPlan:
 
     revision: Revision
     tree: str
+    patches: PlannedPatches | None
     platform: str
     variant: Variant
     cuda: str | None
@@ -145,6 +183,7 @@ class BuildPlan:
     features: tuple[PlannedFeature, ...]
     definitions: tuple[Definition, ...]
     targets: tuple[str, ...]
+    tests: tuple[str, ...]
     stamp: Stamp
     bases: PlannedBases
     recipe: str
@@ -152,26 +191,13 @@ class BuildPlan:
     @cached_property
     def digest(self) -> str:
         """`sha256:...` over everything that decides the result; where the tree came from does not."""
-        deciding = {
-            "tree": self.tree,
-            "platform": self.platform,
-            "variant": self.variant,
-            "cuda": self.cuda,
-            "definitions": [definition.argument for definition in self.definitions],
-            "targets": self.targets,
-            "stamp": asdict(self.stamp),
-            "devel": self.bases.devel_id,
-            "runtime": self.bases.runtime_id,
-            "recipe": self.recipe,
-        }
-        text = json.dumps(deciding, sort_keys=True, separators=(",", ":"))
-        return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(asdict(self))
 
     @property
     def tag(self) -> str:
-        """Immutable tag: `b10991-cuda13.0-<digest>` or `v0.5.0-0c1e57098-cpu-<digest>`."""
-        kind = f"cuda{self.cuda}" if self.variant is Variant.CUDA else "cpu"
-        return f"{self.revision.name}-{kind}-{self.digest.removeprefix('sha256:')[:10]}"
+        """Immutable tag: `b10991-cuda13.0-<digest>`, with patches `v0.5.0-0c1e57098-cpu-p<patches>-<digest>`."""
+        cuda = self.cuda if self.variant is Variant.CUDA else None
+        return tag_of(self.revision.name, cuda, self.patches.digest if self.patches else None, self.digest)
 
     def document(self) -> Mapping[str, object]:
         """The plan as JSON-ready data, digest and tag included."""

@@ -6,15 +6,16 @@ Images are made through the builder itself and found again through its own cache
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builder.config import Bases
 from builder.console import Reporter
 from builder.engine.client import Engine
 from builder.image.bases import BaseRequest, Choice, Workshop, choose, ensure
@@ -22,12 +23,17 @@ from builder.image.buildx import Buildx
 from builder.paths import Paths
 from builder.plan.plan import Variant
 from builder.process import Runner
+from builder.settings import Bases
+from builder.staging import exclusive
 
 TREE = "pypi:llama-cpp-python==0.3.36"
 """The newest whole llama.cpp tree that the package index is known to hold."""
 
 STANDIN = Path(__file__).parent / "standin"
 """A small project with llama.cpp's option surface."""
+
+SERVER = Path("tools/server/server.cpp")
+"""The stand-in's server, in its tree."""
 
 
 @pytest.fixture(scope="session")
@@ -77,10 +83,18 @@ def cpu_image(cpu_bases: Choice) -> str:
 
 
 def builder(
-    *arguments: str, timeout: float = 600, cwd: Path | None = None, env: dict[str, str] | None = None
+    *arguments: str,
+    timeout: float = 600,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    prefix: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    command: Sequence[str] = [sys.executable, "-m", "builder", *arguments]
+    """Run the command line in a process of its own.
+
+    Args:
+        prefix: what it is started with, such as a program that enters a namespace.
+    """
+    command: Sequence[str] = [*prefix, sys.executable, "-m", "builder", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=cwd, env=env)
 
 
@@ -98,3 +112,30 @@ def containers(engine: Engine) -> Iterator[Callable[..., str]]:
     yield start
     for container in started:
         engine.ask("rm", "--force", container)
+
+
+@pytest.fixture
+def alone_sweeping() -> Iterator[None]:
+    """Meanwhile no other test leaves containers behind to see them swept, or sweeps the youngest."""
+    with exclusive(Paths.default().locks / "tests-that-sweep.lock", lambda _: None):
+        yield
+
+
+@pytest.fixture
+def name(engine: Engine) -> Iterator[str]:
+    """A name for images of one test; they are removed afterwards."""
+    name = f"builder-test/build-{uuid.uuid4().hex[:8]}"
+    yield name
+    listed = engine.ask("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name)
+    for reference in listed.stdout.split():
+        engine.ask("image", "rm", "--force", reference)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A copy of the stand-in that no other test has built."""
+    folder = tmp_path / "tree"
+    shutil.copytree(STANDIN, folder)
+    with (folder / SERVER).open("a") as source:
+        source.write(f"// {uuid.uuid4()}\n")
+    return folder

@@ -346,7 +346,7 @@ def test_an_interruption_leaves_nothing(
     for line in process.stderr:
         if line.startswith(b"$ docker run"):
             break
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while wait and not containers_of(image) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signum)

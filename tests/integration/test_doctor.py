@@ -151,7 +151,7 @@ def test_without_an_engine_the_machine_is_not_usable(tmp_path: Path) -> None:
     assert done.returncode == 3
     (engine,) = (check for check in json.loads(done.stdout)["checks"] if check["name"] == "engine")
     assert engine["status"] == "missing"
-    assert "builder setup" in engine["advice"]
+    assert "DOCKER_HOST" in engine["advice"]
 
 
 def test_what_keeps_the_machine_from_building_is_named_last(tmp_path: Path) -> None:

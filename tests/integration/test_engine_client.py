@@ -48,7 +48,7 @@ def containers_of(engine: Engine, image: str) -> list[str]:
 
 
 def wait_for_container(engine: Engine, image: str) -> str:
-    until = monotonic() + 30
+    until = monotonic() + 120
     while monotonic() < until:
         if found := engine.ask("ps", "--quiet", "--no-trunc", "--filter", f"ancestor={image}").stdout.split():
             return found[0]
@@ -86,9 +86,12 @@ def test_a_reference_is_never_an_option_of_pull(engine: Engine) -> None:
 
 
 def test_what_the_engine_says_of_itself_is_cheap(engine: Engine) -> None:
-    started = monotonic()
-    assert engine.info().cores > 0
-    assert monotonic() - started < 1
+    took = []
+    for _ in range(5):
+        started = monotonic()
+        assert engine.info().cores > 0
+        took.append(monotonic() - started)
+    assert min(took) < 1
 
 
 def test_a_container_answers_and_is_gone(engine: Engine, shell: str) -> None:
@@ -114,24 +117,26 @@ def test_a_container_says_whose_it_is_and_is_gone_when_interrupted(engine: Engin
         container = wait_for_container(engine, shell)
         (facts,) = json.loads(engine.ask("container", "inspect", container).stdout)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert facts["Config"]["Labels"][RUN].endswith(f"-{process.pid}")
     assert facts["Config"]["Labels"][MACHINE] == this_machine()
     assert containers_of(engine, shell) == []
 
 
+@pytest.mark.usefixtures("alone_sweeping")
 def test_what_a_killed_process_left_is_swept(engine: Engine, shell: str) -> None:
     with subprocess.Popen([sys.executable, "-c", _FOREVER, shell, _STOPS, *_SHELL], stderr=subprocess.PIPE) as process:
         container = wait_for_container(engine, shell)
         assert container not in engine.sweep(older_than=0), "its process lives"
         process.kill()
-        process.communicate(timeout=30)
+        process.communicate(timeout=120)
     assert container not in engine.sweep(), "it is young"
     assert containers_of(engine, shell) == [container]
     assert container in engine.sweep(older_than=0)
     assert containers_of(engine, shell) == []
 
 
+@pytest.mark.usefixtures("alone_sweeping")
 def test_what_is_somebody_elses_is_not_swept(engine: Engine, shell: str, containers: Callable[..., str]) -> None:
     dead = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{_dead_pid()}"
     here = f"{MACHINE}={this_machine()}"

@@ -25,12 +25,17 @@ from builder.console import Reporter
 from builder.errors import BuilderError, ExitCode, MachineError, SourceError, UsageError
 from builder.paths import Paths
 from builder.process import Runner
+from builder.source.desk import Request
 from builder.source.prepare import prepare
 from builder.source.tree import SourceTree
 from builder.upstream.git import settings_as_environment
+from builder.upstream.selection import Policy
+from tests.ports import free_port
 
 OPTIONS = 'cmake_minimum_required(VERSION 3.14)\noption(GGML_CUDA "ggml: use CUDA" OFF)\n'
 DEAD = "git://127.0.0.1:1/llama.cpp"
+WAITING = 9
+"""Seconds, just fewer than those for which a server is waited for that does not answer."""
 REPOSITORY_AT_WORK = {
     "GIT_AUTHOR_NAME": "a",
     "GIT_AUTHOR_EMAIL": "a@example.invalid",
@@ -93,9 +98,9 @@ class Daemon:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            env={**os.environ, **settings_as_environment(self.settings)},
+            env={**os.environ, **settings_as_environment(self.settings.items())},
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
@@ -111,10 +116,7 @@ class Daemon:
 
 @pytest.fixture
 def daemon(upstream: Path) -> Iterator[Daemon]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    served = Daemon(upstream.parent, port)
+    served = Daemon(upstream.parent, free_port())
     served.start()
     yield served
     served.stop()
@@ -129,16 +131,18 @@ def cache(tmp_path: Path) -> Paths:
 def take(cache: Paths) -> Prepare:
     """The entry, with what a test does not care about filled in."""
 
-    def call(origin: str, ref: str | None = None, **changes: object) -> SourceTree:
-        settings: dict[str, object] = {
-            "repository": DEAD,
-            "fallback": "pypi:llama-cpp-python",
-            "build_number": None,
-            "paths": cache,
-            "runner": Runner(cache.logs / "commands.sh"),
-            "reporter": Reporter(),
-        }
-        return prepare(origin, ref, **{**settings, **changes})  # type: ignore[arg-type]
+    def call(
+        origin: str,
+        ref: str | None = None,
+        build_number: int | None = None,
+        paths: Paths = cache,
+        reporter: Reporter | None = None,
+        **changes: object,
+    ) -> SourceTree:
+        asked = {"repository": DEAD, "fallback": "pypi:llama-cpp-python", **changes}
+        request = Request(origin, ref, **asked)  # type: ignore[arg-type]
+        runner, reporter = Runner(cache.logs / "commands.sh"), reporter or Reporter()
+        return prepare(request, build_number=build_number, paths=paths, runner=runner, reporter=reporter)
 
     return call
 
@@ -189,9 +193,14 @@ def test_every_kind_of_ref(daemon: Daemon, upstream: Path, take: Prepare) -> Non
     assert take(daemon.url, "latest").revision.ref == "b1004"
 
 
-def test_without_tags_latest_is_the_default_branchs_tip(daemon: Daemon, upstream: Path, take: Prepare) -> None:
+def test_without_tags_the_channel_branch_has_the_default_branchs_tip(
+    daemon: Daemon, upstream: Path, take: Prepare
+) -> None:
     git(upstream, "tag", "--delete", *git(upstream, "tag").split())
-    revision = take(daemon.url).revision
+    with pytest.raises(SourceError, match="no nightly build") as refusal:
+        take(daemon.url)
+    assert "--channel branch" in refusal.value.remedy
+    revision = take(daemon.url, policy=Policy("branch")).revision
     assert revision.commit == git(upstream, "rev-parse", "master")
     assert revision.build_number == 5
 
@@ -329,9 +338,9 @@ signal.signal(signal.SIGTERM, _interrupt)
 from builder.console import Reporter
 from builder.paths import Paths
 from builder.process import Runner
+from builder.source.desk import Request
 from builder.source.prepare import prepare
-prepare(sys.argv[1], None, repository="", fallback="", build_number=None, paths=Paths(Path(sys.argv[2])),
-        runner=Runner(), reporter=Reporter())
+prepare(Request(sys.argv[1]), paths=Paths(Path(sys.argv[2])), runner=Runner(), reporter=Reporter())
 """
 
 
@@ -348,14 +357,14 @@ def test_ended_in_the_middle_of_the_first_clone(
     daemon.settings["uploadpack.packObjectsHook"] = str(hook)
     daemon.start()
     process = subprocess.Popen([sys.executable, "-c", CHILD, daemon.url, str(cache.cache)], stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not began.exists():
         assert time.monotonic() < deadline, "the clone did not begin"
         assert process.poll() is None
         time.sleep(0.02)
     assert leftovers(cache) != []
     process.send_signal(signum)
-    process.wait(30)
+    process.wait(120)
     assert list(cache.mirrors.glob("*.git")) == []
     if signum != signal.SIGKILL:
         assert leftovers(cache) == []
@@ -379,7 +388,7 @@ def running_on(folder: Path) -> list[str]:
 def test_two_at_once_make_one_mirror_and_one_tree(daemon: Daemon, cache: Paths) -> None:
     command = [sys.executable, "-c", CHILD, daemon.url, str(cache.cache)]
     both = [subprocess.Popen(command, stderr=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait(60) for process in both] == [0, 0]
+    assert [process.wait(300) for process in both] == [0, 0]
     assert len(list(cache.mirrors.glob("*.git"))) == 1
     assert leftovers(cache) == []
 
@@ -531,7 +540,17 @@ def test_a_full_disk_is_the_machines_fault(upstream: Path, take: Prepare, tmp_pa
                 take(origin, paths=Paths(small))
             assert list(small.rglob(".new-*")) == []
     finally:
-        subprocess.run(["umount", small], check=True)
+        unmount(small)
+
+
+def unmount(place: Path) -> None:
+    """Take a file system away that nothing uses any more; what was told to end needs a moment for it."""
+    deadline = time.monotonic() + 60
+    while subprocess.run(["umount", place], check=False, capture_output=True).returncode:
+        if time.monotonic() > deadline:
+            subprocess.run(["umount", "--lazy", place], check=True)
+            raise AssertionError(f"something that was left behind still uses {place}")
+        time.sleep(0.05)
 
 
 # --- the package index -------------------------------------------------------------------------------------------
@@ -680,7 +699,7 @@ def test_auto_falls_back_with_one_line(site: Site, take: Prepare, capfd: pytest.
     capfd.readouterr()
     started = time.monotonic()
     tree = take("auto")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < WAITING, "what refuses is not waited for"
     assert tree.revision.ref == "0.3.9"
     said = capfd.readouterr().err.replace("\n", " ")
     assert said.count("Taking llama.cpp from") == 1
@@ -711,11 +730,11 @@ def test_a_server_that_does_not_answer_is_waited_for_once(
         silent = f"git://127.0.0.1:{mute.getsockname()[1]}/llama.cpp"
         started = time.monotonic()
         take("auto", repository=silent)
-        assert 9 < time.monotonic() - started < 25
+        assert WAITING < time.monotonic() - started < 60
         assert " ago" not in capfd.readouterr().err
         started = time.monotonic()
         assert take("auto", repository=silent).revision.ref == "0.3.9"
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < WAITING, "it is not waited for again"
         assert "(asked less than a minute ago)" in " ".join(capfd.readouterr().err.split())
         (mark,) = cache.mirrors.glob("*.unreachable")
         os.utime(mark, (time.time() - 125,) * 2)
@@ -749,16 +768,8 @@ def real() -> Callable[[str], SourceTree]:
     """Real trees, in the user's own cache so that they are fetched once."""
 
     def call(version: str) -> SourceTree:
-        return prepare(
-            f"pypi:llama-cpp-python=={version}",
-            None,
-            repository=DEAD,
-            fallback="",
-            build_number=None,
-            paths=Paths.default(),
-            runner=Runner(),
-            reporter=Reporter(),
-        )
+        request = Request(f"pypi:llama-cpp-python=={version}", repository=DEAD)
+        return prepare(request, paths=Paths.default(), runner=Runner(), reporter=Reporter())
 
     return call
 
@@ -779,6 +790,6 @@ def test_real_trees(real: Callable[[str], SourceTree], version: str, commit_: st
     assert first.revision.committed is not None
     assert (first.path / "ggml" / "CMakeLists.txt").is_file()
     assert not list(first.path.rglob(".git"))
-    started = time.monotonic()
+    made = first.path.stat().st_ctime_ns
     assert real(version) == first
-    assert time.monotonic() - started < 2
+    assert first.path.stat().st_ctime_ns == made, "it was not unpacked again"

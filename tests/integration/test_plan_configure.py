@@ -10,16 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from builder.config import Settings
 from builder.console import Reporter
 from builder.errors import BuildError, SourceError
-from builder.image.build import plan_context
+from builder.image.job import plan_context
 from builder.image.recipe import DOCKERFILES
 from builder.paths import Paths
 from builder.plan.evidence import judge, parse_unused
 from builder.plan.make import make_plan
 from builder.plan.plan import BuildPlan, PlannedBases, Provision, Variant
 from builder.process import Runner
+from builder.settings import Settings
+from builder.source.desk import Request
 from builder.source.prepare import prepare
 from builder.source.tree import SourceTree
 
@@ -58,6 +59,15 @@ _ERAS: Mapping[str, Mapping[str, tuple[Provision, str]]] = {
     },
 }
 """How each release of llama-cpp-python's tree gives each feature, and by which option."""
+
+_TESTS: Mapping[str, tuple[str, ...]] = {
+    "0.2.85": ("test-backend-ops",),
+    "0.3.1": ("test-backend-ops",),
+    "0.3.16": ("test-backend-ops",),
+    "0.3.28": ("test-backend-ops", "test-llama-archs"),
+    "0.3.36": ("test-backend-ops", "test-llama-archs"),
+}
+"""The programs for judging correctness that each tree has."""
 
 _NEWEST = "0.3.36"
 _BEFORE_RENAMING = "0.2.78"
@@ -98,16 +108,8 @@ class Site:
 
     def tree(self, version: str) -> SourceTree:
         """A release's tree, from the index or kept from earlier."""
-        return prepare(
-            f"pypi:llama-cpp-python=={version}",
-            None,
-            repository="",
-            fallback="",
-            build_number=_NUMBER,
-            paths=Paths.default(),
-            runner=self.runner,
-            reporter=Reporter(),
-        )
+        request = Request(f"pypi:llama-cpp-python=={version}")
+        return prepare(request, build_number=_NUMBER, paths=Paths.default(), runner=self.runner, reporter=Reporter())
 
     def plan(
         self,
@@ -173,6 +175,10 @@ def test_features_are_given_in_every_era(site: Site, version: str) -> None:
     assert re.search(rf"LLAMA_BUILD_NUMBER\s*=\s*{_NUMBER};", left.build_info)
     assert re.search(rf'LLAMA_COMMIT\s*=\s*"{planned.stamp.commit}"', left.build_info)
     assert planned.stamp.commit != "unknown"
+
+    assert planned.tests == _TESTS[version]
+    for test in planned.tests:
+        assert f"CMakeFiles/{test}.dir/" in left.commands, "network-free, and yet all there"
 
 
 def test_default_architectures_are_compiled_for(site: Site) -> None:

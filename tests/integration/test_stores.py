@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from builder.engine.client import Engine
 from builder.image.bases import Choice
 from builder.process import Runner
 from tests.integration.conftest import STANDIN, builder
-from tests.integration.engines import is_on_overlay, second_engine
+from tests.integration.engines import copy_images, is_on_overlay, second_engine
 
 
 @pytest.fixture
@@ -24,14 +23,8 @@ def containerd_engine(runner: Runner, engine: Engine, cpu_bases: Choice) -> Iter
     if is_on_overlay(Path(tempfile.gettempdir())):
         pytest.skip("the temporary folder is on an overlay file system, which cannot hold an engine's layers")
     with second_engine(runner, {"features": {"containerd-snapshotter": True}}) as second:
-        _copy([cpu_bases.bases.devel, cpu_bases.bases.runtime], engine, second)
+        copy_images([cpu_bases.bases.devel, cpu_bases.bases.runtime], engine, second)
         yield second, second.command[-1]
-
-
-def _copy(references: list[str], source: Engine, target: Engine) -> None:
-    with subprocess.Popen([*source.command, "save", *references], stdout=subprocess.PIPE) as saving:
-        loading = subprocess.run([*target.command, "load"], stdin=saving.stdout, capture_output=True, check=False)
-    assert (saving.returncode, loading.returncode) == (0, 0)
 
 
 def test_build_is_named_labelled_found_and_asked(containerd_engine: tuple[Engine, str]) -> None:
@@ -46,4 +39,9 @@ def test_build_is_named_labelled_found_and_asked(containerd_engine: tuple[Engine
     assert image is not None
     assert image.id == document["image"]["id"]
     assert image.labels["local.builder.plan"] == document["plan"]["digest"]
-    assert json.loads(again.stdout)["found"] is True
+    tests = engine.image(document["tests"]["reference"])
+    assert tests is not None
+    assert tests.stands_on(image)
+    second = json.loads(again.stdout)
+    assert second["found"] is True
+    assert second["tests"] == {**document["tests"], "found": True}

@@ -70,12 +70,12 @@ def test_nothing_is_left_of_an_interrupted_question(engine: Engine, runner: Runn
     try:
         command = [sys.executable, "-c", _PROBE, reference, str(kept)]
         with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
-            until = monotonic() + 30
+            until = monotonic() + 120
             while not engine.ask("ps", *filters).stdout and monotonic() < until:
                 sleep(0.1)
             assert engine.ask("ps", *filters).stdout
             process.send_signal(signal.SIGINT)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
         assert engine.ask("ps", *filters).stdout == ""
         assert list(kept.iterdir()) == []
     finally:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from builder.config import Settings
 from builder.plan.make import make_plan
 from builder.plan.plan import BuildPlan, PlannedBases, Variant
+from builder.settings import Settings
 from builder.source.tree import SourceTree
 from builder.upstream.revision import Revision
 

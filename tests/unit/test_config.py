@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.config import Settings, known_keys, load, parse_architectures, value_of
+from builder.config import known_keys, load, value_of
 from builder.errors import UsageError
+from builder.settings import Settings, parse_architectures, parse_duration
 
 
 def _file(folder: Path, text: str) -> Path:
@@ -35,6 +37,13 @@ def test_flags_over_variables_over_file_over_defaults(tmp_path: Path) -> None:
         ("[build]\narchitecture = ['86']\n", "build.architecture", "build.architectures"),
         ("[biuld]\ncuda = '13.0'\n", "biuld", "build"),
         ("cuda = '13.0'\n", "cuda", ""),
+        ("[upstream]\nchanel = 'nightly'\n", "upstream.chanel", "upstream.channel"),
+        ("[upstream]\nhold = [{ ref = 'b9282', reson = 'slow' }]\n", "upstream.hold.reson", "mean `reason`"),
+        (
+            "[[upstream.hold]]\nref = 'b9282'\nreason = 'slow'\nuntil = 'b9290'\n",
+            "upstream.hold.until",
+            "Known: ref, reason",
+        ),
     ],
 )
 def test_unknown_keys_are_refused_by_name(tmp_path: Path, text: str, named: str, near: str) -> None:
@@ -57,6 +66,19 @@ def test_unknown_keys_are_refused_by_name(tmp_path: Path, text: str, named: str,
         ("[bases]\nruntime = '-x'\n", "bases.runtime"),
         ("[bases]\nruntime = 'an image'\n", "bases.runtime"),
         ("[bases]\nruntime = 'name:'\n", "bases.runtime"),
+        ("[upstream]\nchannel = 'weekly'\n", "upstream.channel"),
+        ("[upstream]\ncooldown = '12'\n", "upstream.cooldown"),
+        ("[upstream]\ncooldown = '-1h'\n", "upstream.cooldown"),
+        ("[upstream]\ncooldown = '1h30m'\n", "upstream.cooldown"),
+        ("[upstream]\ncooldown = 12\n", "upstream.cooldown"),
+        ("[upstream]\ncooldown = true\n", "upstream.cooldown"),
+        ("[upstream]\ncooldown = '99999w'\n", "upstream.cooldown"),
+        ("[upstream]\nhold = 'b9282'\n", "upstream.hold"),
+        ("[upstream]\nhold = ['b9282']\n", "upstream.hold"),
+        ("[upstream]\nhold = [{ ref = 'b9282' }]\n", "upstream.hold"),
+        ("[upstream]\nhold = [{ ref = 'b9282', reason = ' ' }]\n", "upstream.hold"),
+        ("[upstream]\nhold = [{ ref = '9282', reason = 'x' }]\n", "upstream.hold"),
+        ("[upstream]\nhold = [{ ref = 'b9310..b9300', reason = 'x' }]\n", "upstream.hold"),
     ],
 )
 def test_values_that_do_not_fit_are_refused_by_key_and_file(tmp_path: Path, text: str, named: str) -> None:
@@ -73,6 +95,10 @@ def test_values_that_do_not_fit_are_refused_by_key_and_file(tmp_path: Path, text
         ("BUILDER_BUILD_DEFINITIONS", "xx", "NAME=VALUE"),
         ("BUILDER_VERSION_MINIMUM", "junk", "v0.3.0"),
         ("BUILDER_BUILD_CUDA", "99.9", "13.0"),
+        ("BUILDER_UPSTREAM_HOLD", "b9282", "REF=REASON"),
+        ("BUILDER_UPSTREAM_HOLD", "b9282=", "reason"),
+        ("BUILDER_UPSTREAM_HOLD", "slow=b9282", "a commit of at least 7 digits"),
+        ("BUILDER_UPSTREAM_COOLDOWN", "soon", "12h"),
     ],
 )
 def test_variables_that_do_not_fit_are_refused_with_what_would(name: str, value: str, told: str) -> None:
@@ -119,7 +145,8 @@ def test_every_key_can_be_set_by_a_variable() -> None:
 def test_the_file_of_the_project_holds_every_default() -> None:
     file = Path(__file__).parents[2] / "builder.toml"
     written = tomllib.loads(file.read_text())
-    keys = [f"{section}.{key}" for section, values in written.items() for key in values]
+    profiles = {f"profiles.{name}": values for name, values in written.pop("profiles").items()}
+    keys = [f"{section}.{key}" for section, values in {**written, **profiles}.items() for key in values]
     assert sorted(keys) == sorted(known_keys())
     assert load(file, environ={}).settings == Settings()
 
@@ -131,3 +158,76 @@ def test_every_key_has_a_value() -> None:
 @given(st.lists(st.from_regex(r"\d{2,3}a?", fullmatch=True), min_size=1, max_size=6))
 def test_architectures_split_at_commas(words: list[str]) -> None:
     assert parse_architectures(" , ".join(words)) == tuple(words)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"),
+    [
+        ("30m", timedelta(minutes=30)),
+        ("12h", timedelta(hours=12)),
+        ("3d", timedelta(days=3)),
+        ("1w", timedelta(weeks=1)),
+        ("0", timedelta()),
+        ("0h", timedelta()),
+    ],
+)
+def test_a_cooldown_is_a_span_and_shown_as_it_was_written(text: str, span: timedelta) -> None:
+    settings = load(None, {"upstream.cooldown": text}, {}).settings
+    assert (parse_duration(text), settings.upstream.cooldown_time) == (span, span)
+    assert value_of(settings, "upstream.cooldown") == text
+
+
+def test_a_cooldown_of_zero_needs_no_quotes(tmp_path: Path) -> None:
+    assert load(_file(tmp_path, "[upstream]\ncooldown = 0\n"), environ={}).settings.upstream.cooldown == "0"
+
+
+def test_a_variable_takes_the_form_of_the_file_too() -> None:
+    variable = '[{ ref = "b9282", reason = "a, b=c" }, { ref = "b9300..", reason = "slow" }]'
+    held = load(None, {}, {"BUILDER_UPSTREAM_HOLD": variable}).settings.upstream.hold
+    assert [(hold.ref, hold.reason) for hold in held] == [("b9282", "a, b=c"), ("b9300..", "slow")]
+
+
+@pytest.mark.parametrize(
+    "text", ["b300=", "b300= ", "b299=slow,b300=", "b300", '[{ ref = "b300" }]', "[{ ref = b300 }]"]
+)
+def test_a_hold_in_a_variable_without_a_reason_is_refused_with_both_forms(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(None, {}, {"BUILDER_UPSTREAM_HOLD": text})
+    assert "BUILDER_UPSTREAM_HOLD" in caught.value.cause
+    assert "reason" in caught.value.cause or "is not TOML" in caught.value.cause
+    assert "REF=REASON,REF=REASON" in caught.value.remedy
+    assert 'reason = "' in caught.value.remedy
+
+
+@pytest.mark.parametrize("entry", ["{ ref = 'b9282' }", "{ ref = 'b9282', reason = ' ' }", "{ reason = 'x' }"])
+def test_a_hold_that_lacks_something_is_told_what(tmp_path: Path, entry: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load(_file(tmp_path, f"[upstream]\nhold = [{entry}]\n"), environ={})
+    assert f"has an entry without `{'ref' if 'ref' not in entry else 'reason'}`" in caught.value.cause
+
+
+def test_holds_from_a_file_and_from_a_variable_are_the_same(tmp_path: Path) -> None:
+    text = """[upstream]
+hold = [
+  { ref = "b9282", reason = "crashes, badly" },
+  { ref = "b9300..b9310", reason = "half  the speed" },
+  { ref = "0c1e570", reason = "a=b" },
+]
+"""
+    written = load(_file(tmp_path, text), environ={}).settings.upstream.hold
+    variable = "b9282=crashes, badly, b9300..b9310= half the speed,0c1e570=a=b"
+    assert load(None, {}, {"BUILDER_UPSTREAM_HOLD": variable}).settings.upstream.hold == written
+    assert [(hold.ref, hold.reason) for hold in written] == [
+        ("b9282", "crashes, badly"),
+        ("b9300..b9310", "half the speed"),
+        ("0c1e570", "a=b"),
+    ]
+    assert str(written[0]) == "b9282: crashes, badly"
+
+
+def test_the_schema_describes_what_may_be_held() -> None:
+    schema = Settings.model_json_schema(by_alias=True)
+    held = schema["$defs"]["Held"]
+    assert sorted(held["required"]) == ["reason", "ref"]
+    assert held["additionalProperties"] is False
+    assert schema["$defs"]["Upstream"]["properties"]["hold"]["items"] == {"$ref": "#/$defs/Held"}

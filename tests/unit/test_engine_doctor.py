@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from builder.engine.client import EngineInfo
 from builder.engine.doctor import (
     Check,
     Diagnosis,
@@ -18,6 +17,7 @@ from builder.engine.doctor import (
     judge_engine,
 )
 from builder.engine.gpu import Gpu, GpuAccess, GpuListing
+from builder.engine.info import EngineInfo
 
 NO_DRIVER = {
     "cdi": 'could not select device driver "cdi" with capabilities: []',

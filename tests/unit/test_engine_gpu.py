@@ -104,6 +104,15 @@ def test_listings_read_back(listed: list[Gpu]) -> None:
     assert parse_gpus("".join(lines)) == tuple(listed)
 
 
+def test_settings_are_read_where_they_are_told() -> None:
+    row = "0, NVIDIA L4, GPU-0, 23034, 8.9, 535.1, 72.00, 60.50, [N/A], Disabled\n"
+    (gpu,) = parse_gpus(row)
+    assert (gpu.power_limit, gpu.power_limit_enforced, gpu.power_limit_max) == (72.0, 60.5, None)
+    assert gpu.persistence is False
+    (silent,) = parse_gpus("0, NVIDIA L4, GPU-0, 23034, 8.9, 535.1, [N/A], [N/A], [Not Supported], [N/A]\n")
+    assert (silent.power_limit, silent.persistence) == (None, None)
+
+
 def test_what_the_driver_does_not_tell_stays_unknown() -> None:
     (gpu,) = parse_gpus("0, Orin, GPU-0, [N/A], [N/A], 540.4.0\n")
     assert (gpu.memory, gpu.compute_capability) == (0, "")

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import MachineError, UsageError
-from builder.plan.architectures import compiler_codes, default, known, number_of, of_gpus, parse
+from builder.plan.architectures import compiler_codes, default, known, number_of, of_gpus, parse, runs_on
 
 _RELEASES = st.sampled_from(["11.0", "11.1", "11.4", "11.7", "11.8", "12.0", "12.4", "12.8", "12.9", "13.0", "13.4"])
 
@@ -120,3 +120,23 @@ def test_compiler_codes() -> None:
 def test_number_of_something_else() -> None:
     with pytest.raises(ValueError, match="native"):
         number_of("native")
+
+
+@pytest.mark.parametrize(
+    ("words", "capability", "runs"),
+    [
+        ("90-real", "9.0", True),
+        ("80-real", "8.6", True),
+        ("86-real", "8.0", False),
+        ("86-real", "9.0", False),
+        ("86-real,80-virtual", "9.0", True),
+        ("90-virtual", "8.9", False),
+        ("90a-virtual", "10.0", False),
+        ("100f-real", "10.3", True),
+        ("120-virtual", "12.1", False),
+        ("120-real", "12.0", True),
+        ("of another form", "9.0", True),
+    ],
+)
+def test_a_gpu_runs_machine_code_of_its_major_number_and_earlier_ptx(words: str, capability: str, runs: bool) -> None:
+    assert runs_on(words.split(","), capability) is runs

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import time
@@ -14,8 +15,8 @@ from builder.process import CommandTimeout, Runner, as_shell_line, without_crede
 
 
 def _is_gone(pid: int) -> bool:
-    """Whether a process has ended, or does so within seconds: a signal takes its time."""
-    deadline = time.monotonic() + 5
+    """Whether a process has ended, or does so in a moment: a signal takes its time."""
+    deadline = time.monotonic() + 30
     while _state(pid) not in ("", "Z"):
         if time.monotonic() > deadline:
             return False
@@ -54,8 +55,8 @@ def test_missing_program_is_the_machines_fault() -> None:
 
 def test_time_limit_ends_the_whole_group(tmp_path: Path) -> None:
     child = tmp_path / "pid"
-    with pytest.raises(CommandTimeout, match=r"0\.5 s"):
-        Runner().run(["sh", "-c", f"sleep 60 & echo $! > {child}; wait"], timeout=0.5)
+    with pytest.raises(CommandTimeout, match="2 s"):
+        Runner().run(["sh", "-c", f"sleep 60 & echo $! > {child}; wait"], timeout=2)
     assert _is_gone(int(child.read_text()))
 
 
@@ -63,7 +64,7 @@ def test_stream_hands_over_output_and_ends_the_group_on_a_limit(tmp_path: Path) 
     child, seen = tmp_path / "pid", bytearray()
     script = f"echo hello; sleep 60 & echo $! > {child}; wait"
     with pytest.raises(CommandTimeout):
-        Runner().stream(["sh", "-c", script], seen.extend, seen.extend, timeout=0.5)
+        Runner().stream(["sh", "-c", script], seen.extend, seen.extend, timeout=2)
     assert seen == b"hello\n"
     assert _is_gone(int(child.read_text()))
 
@@ -86,9 +87,18 @@ def test_group_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
     ready = tmp_path / "ready"
     started = time.monotonic()
     with pytest.raises(CommandTimeout):
-        Runner(grace=0.3).run(["sh", "-c", f"trap '' TERM; touch {ready}; while :; do sleep 0.1; done"], timeout=0.5)
+        Runner(grace=0.3).run(["sh", "-c", f"trap '' TERM; touch {ready}; while :; do sleep 0.1; done"], timeout=2)
     assert ready.exists()
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 60
+
+
+def test_what_a_failed_command_left_does_not_keep_a_lock(tmp_path: Path) -> None:
+    child = tmp_path / "pid"
+    script = f"sleep 600 > {tmp_path}/out 2>&1 & echo $! > {child}; exit 3"
+    with (tmp_path / "lock").open("w") as lock:
+        done = Runner().run(["sh", "-c", script], pass_fds=(lock.fileno(),))
+    assert done.returncode == 3
+    assert _is_gone(int(child.read_text()))
 
 
 def test_status_of_a_signal() -> None:
@@ -102,6 +112,29 @@ def test_credentials_are_never_recorded(tmp_path: Path) -> None:
     assert "secret" not in record.read_text()
     assert without_credentials("see https://token@example.org/") == "see https://example.org/"
     assert as_shell_line(["git", "clone", "https://a:b@c/d"]) == "git clone https://c/d"
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        (("--env", "LLAMA_API_KEY=hunter2"), "--env 'LLAMA_API_KEY=***'"),
+        (("--env=HF_TOKEN=hunter2", "x"), "'--env=HF_TOKEN=***' x"),
+        (("DB_PASSWORD_1=hunter2\nhunter2",), "'DB_PASSWORD_1=***'"),
+        (("secret=hunter2",), "'secret=***'"),
+        (("--api-key", "hunter2", "--port", "1"), "--api-key '***' --port 1"),
+        (("--api-key=hunter2",), "'--api-key=***'"),
+        (("MAX_TOKENS=5", "KEY", "--keyring=/a", "TOKEN="), "MAX_TOKENS=5 KEY --keyring=/a TOKEN="),
+    ],
+)
+def test_secrets_of_variables_and_options_are_never_recorded(words: tuple[str, ...], shown: str) -> None:
+    assert as_shell_line(words) == shown
+
+
+def test_secrets_of_a_librarys_commands_are_never_recorded(tmp_path: Path) -> None:
+    record = tmp_path / "commands.sh"
+    Runner(record).record_commands_of("a_library_of_this_test")
+    logging.getLogger("a_library_of_this_test").info("Running command: docker run --env A_KEY=hunter2 x")
+    assert record.read_text() == "docker run --env A_KEY=*** x\n"
 
 
 @pytest.mark.parametrize(

@@ -149,19 +149,13 @@ def test_usage_is_refused_before_anything_is_touched(tmp_path: Path) -> None:
     from builder.console import Reporter
     from builder.paths import Paths
     from builder.process import Runner
+    from builder.source.desk import Request
     from builder.source.prepare import prepare
 
     def ask(ref: str | None, number: int | None, repository: str = "https://i.invalid/x") -> None:
-        prepare(
-            "auto",
-            ref,
-            repository=repository,
-            fallback="auto",
-            build_number=number,
-            paths=Paths(tmp_path / "cache"),
-            runner=Runner(),
-            reporter=Reporter(),
-        )
+        request = Request("auto", ref, repository, "auto")
+        paths = Paths(tmp_path / "cache")
+        prepare(request, build_number=number, paths=paths, runner=Runner(), reporter=Reporter())
 
     for ref, number in (("--upload-pack=x", None), ("a..b", None), (None, 0), (None, 1), (None, -5)):
         with pytest.raises(UsageError):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from builder.config import Bases
 from builder.image.bases import Provider, Workshop
 from builder.image.providers.bootstrap import Bootstrap
 from builder.image.providers.custom import Custom
 from builder.image.providers.nvidia import Nvidia
+from builder.settings import Bases
 
 
 def providers(settings: Bases, workshop: Workshop) -> Mapping[str, Provider]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from builder.config import Bases
 from builder.engine.images import Image
 from builder.errors import UsageError
 from builder.image.bases import BaseRequest, Workshop
 from builder.plan.plan import PlannedBases
+from builder.settings import Bases
 
 _PULL = 1800.0
 """Seconds for a pull."""

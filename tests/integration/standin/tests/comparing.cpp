@@ -1,0 +1,3 @@
+int standin_answer();
+
+bool standin_compare(int given) { return given == standin_answer(); }
