@@ -1,0 +1,1 @@
+"""`builder build`: from upstream to the tag that the stack adopts."""
