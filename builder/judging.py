@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
+from uuid import uuid4
 
-from builder.engine.client import Engine
+from builder.channels.words import find_named
 from builder.engine.gpu import Gpu
 from builder.engine.gpu_choice import GpuChoice
-from builder.engine.naming import absent
-from builder.errors import ExitCode, MachineError, UsageError
+from builder.errors import BuilderError, ExitCode, UsageError
 from builder.gates.catalogue import NAMES, gates_of
 from builder.gates.gate import Gate, Scene, Subject
 from builder.gates.verdict import Outcome, Verdict, verdict_of
-from builder.lanes import Lane, open_lanes, require_driver
+from builder.lanes import Lane, driver_refusal, open_lanes
 from builder.plan.architectures import runs_on
 from builder.plan.marks import OWN
 from builder.plan.plan import Variant
+from builder.process import without_credentials
 
 _ABANDONED = 10.0
 """Seconds after which what a dead run left is removed: it may hold memory of a GPU that is to be judged on."""
@@ -40,15 +44,20 @@ class Case:
     control: Subject | None
     confirming: bool = True
 
-    def verdicts(self) -> Iterator[Verdict]:
+    def verdicts(self) -> Generator[Verdict, None, None]:
         """Ask the gates; first those that need no machine, once, then the others on each GPU.
 
-        On each GPU the first gate that does not pass ends it, for what is dearer would tell nothing new. Verdicts come
-        GPU by GPU. What happens to the machine meanwhile is a verdict too, so that none before it is lost.
+        On each GPU the first gate that does not pass ends it, for what is dearer would tell nothing new. GPUs are
+        judged on side by side, and one after another by gates that have to be alone. Verdicts come as they are given.
+        What happens to the machine meanwhile is a verdict too, so that none before it is lost. Whoever closes this ends
+        what runs.
+
+        Raises:
+            UsageError: a profile names no model file.
         """
-        alone = tuple(gate for gate in self.gates if not gate.needs_machine)
+        cheap = tuple(gate for gate in self.gates if not gate.needs_machine)
         passed = True
-        for verdict in judge_image(self.subject, alone, self.lanes[0].without_gpu, self.control):
+        for verdict in judge_image(self.subject, cheap, self.lanes[0].without_gpu, self.control):
             yield verdict
             passed = passed and verdict.outcome is Outcome.PASS
         if not passed:
@@ -56,8 +65,18 @@ class Case:
         dear = tuple(gate for gate in self.gates if gate.needs_machine)
         if len(self.lanes) == 1:
             yield from self._judge_on(self.lanes[0], dear)
-        elif dear:
-            yield from self._side_by_side(dear)
+        else:
+            yield from self._judge_on_all(dear)
+
+    def by_gpu(self, verdicts: Iterable[Verdict]) -> list[Verdict]:
+        """The verdicts GPU by GPU, in the order in which GPUs were asked for, those without one first."""
+        order = {lane.scene.gpu.uuid: place for place, lane in enumerate(self.lanes, start=1) if lane.scene.gpu}
+
+        def place(verdict: Verdict) -> int:
+            gpus = verdict.machine.gpus if verdict.machine else ()
+            return min((order.get(gpu.uuid, 0) for gpu in gpus), default=0)
+
+        return sorted(verdicts, key=place)
 
     def exit_code(self, verdicts: Sequence[Verdict]) -> ExitCode:
         """The status that stands for verdicts: a failure's, of the first gate that failed; else whether all passed."""
@@ -73,12 +92,36 @@ class Case:
         else:
             yield from judge_image(self.subject, gates, lane.scene, self.control, confirming=self.confirming)
 
-    def _side_by_side(self, gates: Sequence[Gate]) -> Iterator[Verdict]:
-        with ThreadPoolExecutor(len(self.lanes), thread_name_prefix="gpu") as pool:
-            running = [pool.submit(lambda lane: tuple(self._judge_on(lane, gates)), lane) for lane in self.lanes]
+    def _judge_on_all(self, gates: Sequence[Gate]) -> Iterator[Verdict]:
+        ended: set[int] = set()
+        with closing(self._side_by_side([gate for gate in gates if not gate.alone])) as verdicts:
+            for place, verdict in verdicts:
+                yield verdict
+                if verdict.outcome is not Outcome.PASS:
+                    ended.add(place)
+        alone = [gate for gate in gates if gate.alone]
+        for lane in (lane for place, lane in enumerate(self.lanes) if place not in ended):
+            yield from self._judge_on(lane, alone)
+
+    def _side_by_side(self, gates: Sequence[Gate]) -> Generator[tuple[int, Verdict], None, None]:
+        """Verdicts as they are given, each with the place of its lane."""
+        if not gates:
+            return
+        told: SimpleQueue[tuple[int, Verdict] | BaseException | None] = SimpleQueue()
+
+        def judge(place: int, lane: Lane) -> None:
             try:
-                for one in running:
-                    yield from one.result()
+                for verdict in self._judge_on(lane, gates):
+                    told.put((place, verdict))
+                told.put(None)
+            except BaseException as error:  # noqa: BLE001 it is raised by the thread that waits for this one
+                told.put(error)
+
+        with ThreadPoolExecutor(len(self.lanes), thread_name_prefix="gpu") as pool:
+            try:
+                for place, lane in enumerate(self.lanes):
+                    pool.submit(judge, place, lane)
+                yield from _until_all_ended(told.get, len(self.lanes))
             except BaseException:
                 self.lanes[0].scene.engine.end_all()
                 raise
@@ -95,12 +138,12 @@ def open_case(image: str, gates: Sequence[str], profiles: Sequence[str], gpus: s
 
     Raises:
         UsageError: there is no such image, gate or GPU.
-        MachineError: no engine answers, or the driver is too old for the image's CUDA.
+        MachineError: no engine answers.
     """
     chosen, choice = choose_gates(gates, profiles), GpuChoice.parse(gpus)
-    subject = find_subject(scene.engine, image)
+    subject = find_subject(scene, image)
     adopted = scene.config.settings.adopted(subject.image.labels.get(f"{OWN}variant", ""))
-    control = find_subject(scene.engine, adopted) if scene.engine.image(adopted) else None
+    control = find_subject(scene, adopted) if scene.engine.image(adopted) else None
     scene.engine.sweep(older_than=_ABANDONED)
     needed = any(gate.needs_machine for gate in chosen)
     return Case(subject, chosen, open_lanes(subject.image, choice, scene, needed=needed), control)
@@ -125,17 +168,14 @@ def choose_gates(names: Sequence[str], profiles: Sequence[str]) -> tuple[Gate, .
     return gates_of(words, profiles)
 
 
-def find_subject(engine: Engine, name: str) -> Subject:
-    """An image of this machine's engine.
+def find_subject(scene: Scene, word: str) -> Subject:
+    """The image of this machine's engine that a word means: the candidate, a tag of ours, or any name, ID or digest.
 
     Raises:
-        UsageError: there is none of that name.
+        UsageError: there is none, or several.
         MachineError: no engine answers.
     """
-    image = engine.image(name) if name.strip() else None
-    if image is None:
-        raise absent(engine, name)
-    return Subject(name, image)
+    return Subject(*find_named(scene.engine, scene.config.settings, word))
 
 
 def judge_image(
@@ -161,28 +201,62 @@ def judge_image(
         unjudged = unjudged or verdict.outcome is Outcome.UNJUDGED
 
 
+def _until_all_ended(
+    get: Callable[[], tuple[int, Verdict] | BaseException | None], running: int
+) -> Iterator[tuple[int, Verdict]]:
+    """What several threads tell, until each has said that it ended; an error of one is raised at once."""
+    while running:
+        told = get()
+        if isinstance(told, BaseException):
+            raise told
+        if told is None:
+            running -= 1
+        else:
+            yield told
+
+
 def _judge(gate: Gate, subject: Subject, scene: Scene, control: Subject | None, *, confirming: bool) -> Verdict:
-    try:
-        verdict = gate.judge(subject, scene)
-        if verdict.outcome is Outcome.FAIL and gate.needs_machine and confirming and not gate.confirms:
-            return _confirmed(verdict, gate, subject, scene, control)
-    except MachineError as error:
-        return _not_judged(gate, subject, f"{error.cause} {error.remedy}")
+    verdict = _ask(gate, subject, scene)
+    if verdict.outcome is Outcome.FAIL and gate.needs_machine and confirming and not gate.confirms:
+        return _confirmed(verdict, gate, subject, scene, control)
     return verdict
+
+
+def _ask(gate: Gate, subject: Subject, scene: Scene) -> Verdict:
+    """What a gate says. What happens to the machine and a fault of the gate's own tell nothing of the image.
+
+    Raises:
+        UsageError: its profile names no model file.
+    """
+    try:
+        return gate.judge(subject, scene)
+    except UsageError:
+        raise
+    except BuilderError as error:
+        return _not_judged(gate, subject, f"{error.cause} {error.remedy}")
+    except Exception as error:  # noqa: BLE001 verdicts before it are not lost for a fault of one gate
+        file = scene.logs / f"{gate.name}-error-{uuid4().hex[:8]}.txt"
+        with suppress(OSError):
+            file.write_text(without_credentials("".join(traceback.format_exception(error))), encoding="utf-8")
+        reason = f"The gate ended with a {type(error).__name__} of its own, which tells nothing of the image."
+        told = f"{reason} Report it with the file {file.name} of the logs, and judge again."
+        return replace(_not_judged(gate, subject, told), logs=(str(file),) if file.exists() else ())
 
 
 def _confirmed(verdict: Verdict, gate: Gate, subject: Subject, scene: Scene, control: Subject | None) -> Verdict:
     """What a failure is worth: once more on the image, then on the adopted one."""
     scene.reporter.notice(f"{gate.name}: {verdict.reasons[0]} Trying once more.")
-    again = gate.judge(subject, scene)
+    again = _ask(gate, subject, scene)
     logs = (*verdict.logs, *again.logs)
-    if again.outcome is not Outcome.FAIL:
+    if again.outcome is Outcome.UNJUDGED:
+        return _doubted(verdict, f"It failed, and could not be confirmed: {again.reasons[0]}", logs)
+    if again.outcome is Outcome.PASS:
         return _doubted(verdict, f"It failed once and then did not ({again.outcome.value}).", logs)
     if control is None or (unfair := _unfair(control, subject, scene.gpu)):
         reason = f"It failed twice; {unfair if control else 'there is no other adopted image to compare'}."
         return replace(again, reasons=(*again.reasons, reason), logs=logs)
     scene.reporter.notice(f"{gate.name}: failed twice. Trying {control.name}, which is adopted.")
-    known = gate.judge(control, scene)
+    known = _ask(gate, control, scene)
     logs = (*logs, *known.logs)
     if reason := _at_fault(again, known, control.name):
         return replace(again, reasons=(*again.reasons, reason), logs=logs)
@@ -236,10 +310,8 @@ def _unfair(control: Subject, subject: Subject, gpu: Gpu | None) -> str:
     built_for = labels.get(f"{OWN}architectures", "")
     if gpu.compute_capability and built_for and not runs_on(built_for.split(","), gpu.compute_capability):
         return f"{adopted} is built for {built_for}, not for this GPU ({gpu.compute_capability}), and tells nothing"
-    try:
-        require_driver(gpu, labels.get(f"{OWN}cuda", ""))
-    except MachineError as error:
-        return f"{adopted} tells nothing here: {error.cause.rstrip('.')}"
+    if refusal := driver_refusal(gpu, control.image):
+        return f"{adopted} tells nothing here: {refusal.rstrip('.')}"
     return ""
 
 

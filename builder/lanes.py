@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from builder.console import Reporter
-from builder.engine.gpu import Gpu, cuda_served_by, driver_for, is_beyond_table, list_gpus
+from builder.engine.gpu import Gpu, Served, cuda_served_by, driver_for, list_gpus, what_driver_serves
 from builder.engine.gpu_choice import GpuChoice
 from builder.engine.gpu_grant import grant_gpu
 from builder.engine.images import Image
 from builder.engine.machine_facts import look_at_machine
 from builder.errors import MachineError, UsageError
 from builder.gates.gate import Scene
+from builder.plan.architectures import has_machine_code_for
 from builder.plan.marks import OWN
 from builder.plan.plan import Variant
 
@@ -26,7 +27,8 @@ class Lane:
 
     Attributes:
         scene: with the GPU, if there is one.
-        refusal: why containers do not get that GPU, as a sentence; empty where they do.
+        refusal: why nothing can be judged on that GPU, as sentences; empty where it can: its driver is too old, or
+            containers do not get it.
     """
 
     scene: Scene
@@ -48,13 +50,11 @@ def open_lanes(image: Image, choice: GpuChoice, scene: Scene, *, needed: bool) -
 
     Raises:
         UsageError: one is named that is not there, or for an image that computes on the CPU.
-        MachineError: no engine answers, the driver does not answer, or is too old for the image's CUDA.
+        MachineError: no engine answers, or the driver does not answer.
     """
     _require_use(image, choice)
     here = replace(scene, machine=look_at_machine(scene.engine))
     gpus = _chosen(image, choice, here) if needed and choice.kind != "none" else ()
-    for gpu in gpus:
-        require_driver(gpu, image.labels.get(f"{OWN}cuda", ""))
     if not gpus:
         return (Lane(here),)
     return tuple(_lane(gpu, image, here, several=len(gpus) > 1) for gpu in gpus)
@@ -90,39 +90,42 @@ def _because(complaint: str) -> str:
 
 
 def _lane(gpu: Gpu, image: Image, scene: Scene, *, several: bool) -> Lane:
-    grant = grant_gpu(gpu, scene.engine, image.id, scene.run_id)
     voice = Reporter(verbose=scene.reporter.verbose, name=f"GPU {gpu.index}") if several else scene.reporter
     machine = replace(scene.machine, gpus=(gpu,)) if scene.machine else None
-    own = replace(scene, reporter=voice, gpu_options=grant.options, machine=machine)
+    own = replace(scene, reporter=voice, machine=machine)
+    if refusal := driver_refusal(gpu, image):
+        return Lane(own, refusal)
+    grant = grant_gpu(gpu, scene.engine, image.id, scene.run_id)
     if grant.options:
-        return Lane(own)
+        return Lane(replace(own, gpu_options=grant.options))
     refusal = f"Containers do not get GPU {gpu.index} ({gpu.uuid}). {' '.join(grant.refusals)} See `builder doctor`."
     return Lane(own, refusal)
 
 
-def require_driver(gpu: Gpu, cuda: str) -> None:
-    """See whether a GPU's driver serves a CUDA release.
+def driver_refusal(gpu: Gpu, image: Image) -> str:
+    """Why a GPU's driver does not run an image, and what to do; empty where it does, or where that is not known.
 
-    Args:
-        cuda: such as `12.8`; empty where it is not known.
-
-    Raises:
-        MachineError: it does not.
+    A driver of the image's major CUDA release runs its machine code for the GPU, if it has any, but compiles no PTX.
     """
+    cuda = image.labels.get(f"{OWN}cuda", "")
     major, _, minor = cuda.partition(".")
-    branch = gpu.driver.partition(".")[0]
-    if not major.isdecimal() or not branch.isdecimal():
-        return
+    if not major.isdecimal():
+        return ""
     needed = (int(major), int(minor or 0))
-    served = cuda_served_by(gpu.driver)
-    if (served and served >= needed) or is_beyond_table(gpu.driver):
-        return
+    served = what_driver_serves(gpu.driver, needed)
+    if served in (Served.ALL, Served.UNKNOWN) or (served is Served.MACHINE_CODE and _has_machine_code(gpu, image)):
+        return ""
     newer = f"Install driver {first} or newer" if (first := driver_for(needed)) else "Install a newer driver"
-    if served is None:
-        raise MachineError(
-            f"Driver {gpu.driver} is too old for any CUDA release; this image needs {cuda}.", f"{newer}."
-        )
-    raise MachineError(
-        f"Driver {gpu.driver} serves CUDA up to {served[0]}.{served[1]}; this image needs {cuda}.",
-        f"{newer}, or build with `--cuda-release {served[0]}.{served[1]}`.",
-    )
+    if (newest := cuda_served_by(gpu.driver)) is None:
+        return f"Driver {gpu.driver} is too old for any CUDA release; this image needs {cuda}. {newer}."
+    release = f"{newest[0]}.{newest[1]}"
+    cause = f"Driver {gpu.driver} serves CUDA up to {release}; this image needs {cuda}."
+    if served is Served.NOTHING:
+        return f"{cause} {newer}, or build with `--cuda-release {release}`."
+    return f"{cause} It holds no machine code for this GPU. {newer}, or build with `--arch` for this GPU."
+
+
+def _has_machine_code(gpu: Gpu, image: Image) -> bool:
+    """Whether the labels say so; where nothing tells, it is PTX that would have to do."""
+    words = image.labels.get(f"{OWN}architectures", "")
+    return bool(gpu.compute_capability and words) and has_machine_code_for(words.split(","), gpu.compute_capability)

@@ -22,18 +22,12 @@ from time import monotonic
 from typing import IO
 
 from builder.errors import MachineError
+from builder.secrets import without_secrets
 
 _CREDENTIALS = re.compile(r"(?<=://)(?!/)(?:[^/?#\s]*[:@]\S*|\S*[^/\s])@(?!sha256:)")
 """Up to the last `@`, for a password may hold any character. What has no `:` or `@` before its first slash and `@` only
 at the start of a later part, such as `https://registry.npmjs.org/@scope`, holds none; nor does an image's digest."""
 _QUERY = re.compile(r"(://[^\s?'\"]+)\?[^\s#'\"]+")
-_API_KEY = "--api-key"
-_SECRET = re.compile(
-    rf"^({_API_KEY}=|(?:-{{1,2}}\w[\w-]*=)?(?:[A-Z_]\w*?)?(?:KEY|TOKEN|SECRET|PASSWORD)(?:_\w*|\d*)=).+",
-    re.IGNORECASE | re.DOTALL,
-)
-"""A word that gives an option or a variable a secret, such as `HF_TOKEN=...` or `--env=HF_TOKEN=...`."""
-_STARS = "***"
 _GRACE = 10.0
 
 
@@ -72,32 +66,36 @@ def credentials_in(url: str) -> str:
 
 
 def as_shell_line(args: Sequence[str]) -> str:
-    """The command as one line for a shell, without the credentials of URLs, variables and keys of an API."""
+    """The command as one line for a shell, without the credentials of URLs, variables and options."""
     return without_credentials(shlex.join(without_secrets(args)))
-
-
-def without_secrets(words: Sequence[str]) -> list[str]:
-    """The words with stars for what a variable holds whose name looks like a secret's, and for a key of an API."""
-    before = ("", *words[:-1])
-    pairs = zip(before, words, strict=False)
-    return [_STARS if last == _API_KEY else _SECRET.sub(rf"\1{_STARS}", word) for last, word in pairs]
 
 
 class Runner:
     """Runs commands and records each of them.
 
+    Where the first cannot be recorded it is not run: MachineError. Where a later one cannot, as on a disk that became
+    full, what is under way goes on without a record.
+
     Args:
         record: file that gets one line per command; None records nothing.
         say: called with each line as it is recorded.
+        warn: told once where commands are not recorded any more.
         grace: seconds between SIGTERM and SIGKILL for a command that has to go.
     """
 
     def __init__(
-        self, record: Path | None = None, say: Callable[[str], None] | None = None, *, grace: float = _GRACE
+        self,
+        record: Path | None = None,
+        say: Callable[[str], None] | None = None,
+        warn: Callable[[str], None] | None = None,
+        *,
+        grace: float = _GRACE,
     ) -> None:
         self._record = record
         self._say = say
+        self._warn = warn
         self._grace = grace
+        self._has_recorded = False
 
     def run(
         self,
@@ -240,8 +238,19 @@ class Runner:
         if self._say:
             self._say(f"$ {line}")
         if self._record:
-            with self._record.open("a", encoding="utf-8") as record:
-                record.write(line + "\n")
+            self._keep(self._record, line)
+
+    def _keep(self, record: Path, line: str) -> None:
+        try:
+            _append(record, f"{line}\n".encode())
+        except OSError as error:
+            why = f"The record of commands {record} cannot be written: {error.strerror}."
+            if not self._has_recorded:
+                raise MachineError(why, "Free some space, or set BUILDER_CACHE to a folder elsewhere.") from error
+            self._record = None
+            if self._warn:
+                self._warn(f"{why} The commands from here on are missing in it.")
+        self._has_recorded = True
 
     def _start(
         self,
@@ -282,6 +291,24 @@ class _CommandHandler(logging.Handler):
         _, found, command = record.getMessage().partition("Running command: ")
         if found:
             self._notes(without_credentials(" ".join(without_secrets(command.split(" ")))))
+
+
+def _append(file: Path, content: bytes) -> None:
+    """Add to a file as a whole or not at all: half a command may mean something else.
+
+    Raises:
+        OSError: the disk is full, or may not be written to.
+    """
+    with file.open("ab", buffering=0) as stream:
+        end = stream.tell()
+        written = 0
+        try:
+            while written < len(content):
+                written += stream.write(content[written:])
+        except OSError:
+            if written:
+                stream.truncate(end)
+            raise
 
 
 def _timed_out(args: Sequence[str], timeout: float | None) -> CommandTimeout:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from builder.engine.images import Image, read_image
 from builder.engine.info import EngineInfo, read_info
+from builder.engine.statuses import MISSING, NOT_EXECUTABLE, NOT_STARTED
 from builder.engine.throwaway import BoundedOutput, Throwaway, this_run
 from builder.engine.unreachable import DEFAULT_ENDPOINTS, raise_if_unreachable, silent
 from builder.errors import MachineError
@@ -33,7 +34,7 @@ _ASK = 30.0
 _REMOVE = 300.0
 """Seconds to remove an image with its layers."""
 _ABSENT = re.compile(r"no such image|no such object|invalid reference format", re.IGNORECASE)
-_NOT_STARTED = range(125, 128)
+_NOT_STARTED = (NOT_STARTED, NOT_EXECUTABLE, MISSING)
 """Exit statuses of `docker run` where it may be the client that speaks."""
 
 

@@ -10,7 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Thread
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
 
 _PAUSE = 0.25
 """Seconds between two looks."""
@@ -32,19 +36,34 @@ class ContainerMemory:
 
 
 class MemoryWatch:
-    """Looks at a container's memory again and again.
+    """Looks at a container's memory again and again, whatever becomes of one look.
 
     Attributes:
         peak: the look that found most; None where nothing was told.
+        blind: the longest time without a look that was told anything, in seconds; 0 where all were.
     """
 
     def __init__(self) -> None:
         self.peak: ContainerMemory | None = None
+        self.blind = 0.0
+        self._blind_since: float | None = None
 
-    def take(self, found: ContainerMemory | None) -> None:
-        """Keep a look if it found more than all before."""
-        if found and (self.peak is None or found.held > self.peak.held):
-            self.peak = found
+    def take(self, found: ContainerMemory | None, began: float, ended: float) -> None:
+        """Keep a look if it found more than all before, or for how long nothing has been told.
+
+        Args:
+            found: None where nothing was told.
+            began: when the look began, on the monotonic clock.
+            ended: when it ended.
+        """
+        if self._blind_since is None and found is None:
+            self._blind_since = began
+        if self._blind_since is not None:
+            self.blind = max(self.blind, ended - self._blind_since)
+        if found:
+            self._blind_since = None
+            if self.peak is None or found.held > self.peak.held:
+                self.peak = found
 
 
 @contextmanager
@@ -65,6 +84,8 @@ def watch_memory(endpoint: str, container: str) -> Iterator[MemoryWatch]:
     finally:
         ended.set()
         thread.join(_ANSWER)
+        if thread.is_alive():
+            watch.blind = max(watch.blind, _ANSWER)
 
 
 def read_stats(document: Mapping[str, Any]) -> ContainerMemory | None:
@@ -84,14 +105,20 @@ def read_stats(document: Mapping[str, Any]) -> ContainerMemory | None:
 def _look(socket: str, container: str, watch: MemoryWatch, ended: Event) -> None:
     import httpx
 
-    path = f"/containers/{container}/stats?stream=false&one-shot=true"
     transport = httpx.HTTPTransport(uds=socket)
     with httpx.Client(transport=transport, base_url="http://engine", timeout=_ANSWER) as client:
         while True:
-            try:
-                answer = client.get(path)
-                watch.take(read_stats(answer.json()) if answer.is_success else None)
-            except (httpx.HTTPError, ValueError, TypeError, AttributeError):
-                return
+            began = monotonic()
+            watch.take(_told(client, container), began, monotonic())
             if ended.wait(_PAUSE):
                 return
+
+
+def _told(client: httpx.Client, container: str) -> ContainerMemory | None:
+    import httpx
+
+    try:
+        answer = client.get(f"/containers/{container}/stats?stream=false&one-shot=true")
+        return read_stats(answer.json()) if answer.is_success else None
+    except (httpx.HTTPError, ValueError, TypeError, AttributeError, RecursionError):
+        return None

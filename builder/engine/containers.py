@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from builder.engine.client import Engine
+from builder.engine.moments import read_moment
 from builder.errors import MachineError
 
 _COMPOSE = "com.docker.compose."
@@ -93,7 +93,7 @@ def container_of(facts: Mapping[str, Any]) -> Container:
         status=state.get("Status") or "",
         health=(state.get("Health") or {}).get("Status") or "",
         exit_code=state.get("ExitCode") or 0,
-        started=_moment(state.get("StartedAt") or ""),
+        started=read_moment(state.get("StartedAt") or ""),
         gpus=_gpus(facts.get("HostConfig") or {}, config.get("Env") or ()),
     )
 
@@ -110,13 +110,6 @@ def _gpus(host: Mapping[str, Any], env: tuple[str, ...]) -> tuple[str, ...]:
         told = next((one.removeprefix(_VISIBLE) for one in reversed(env) if one.startswith(_VISIBLE)), "")
         asked = [one.strip() for one in told.split(",") if one.strip() not in ("", "void", "none")]
     return tuple(asked)
-
-
-def _moment(text: str) -> datetime | None:
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.year > 1 else None
-    return None
 
 
 def _silent(words: str) -> MachineError:

@@ -202,17 +202,21 @@ def check_driver(gpus: Sequence[Gpu], cuda: str) -> Iterator[Check]:
         return
     major, minor = (int(part) for part in cuda.split("."))
     driver = gpus[0].driver
-    served = gpu.cuda_served_by(driver)
+    served, newest = gpu.what_driver_serves(driver, (major, minor)), gpu.cuda_served_by(driver)
     branch = gpu.driver_for((major, minor))
     newer = f"install driver {branch} or later" if branch else "install a newer driver"
-    if served is None:
-        yield Check("driver", "warn", f"it is not known which CUDA driver {driver} serves", f"To be sure, {newer}.")
+    if served is gpu.Served.UNKNOWN:
+        detail = f"it is not known whether driver {driver} serves CUDA {cuda}, which images are built with"
+        yield Check("driver", "warn", detail, f"To be sure, {newer}.")
         return
-    detail = f"driver {driver} serves CUDA {served[0]}.{served[1]}; images are built with {cuda}"
-    lower = f"set build.cuda to {served[0]}.{served[1]} or less"
-    if served >= (major, minor):
+    if newest is None:
+        yield Check("driver", "warn", f"driver {driver} is too old for any CUDA release", f"{newer.capitalize()}.")
+        return
+    detail = f"driver {driver} serves CUDA {newest[0]}.{newest[1]}; images are built with {cuda}"
+    lower = f"set build.cuda to {newest[0]}.{newest[1]} or less"
+    if served is gpu.Served.ALL:
         yield Check("driver", "ok", detail)
-    elif served[0] == major:
+    elif served is gpu.Served.MACHINE_CODE:
         compatible = "machine code runs by minor-version compatibility, PTX does not"
         yield Check("driver", "warn", f"{detail}: {compatible}", f"For PTX, {newer}, or {lower}.")
     else:

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Literal
 
 from builder.engine.client import Engine
@@ -173,10 +174,35 @@ def cuda_served_by(driver: str) -> tuple[int, int] | None:
     return _CUDA_OF_DRIVER[max(known)] if known else None
 
 
-def is_beyond_table(driver: str) -> bool:
-    """Whether a driver is of a later branch than any whose CUDA release is known here: it may serve any."""
+class Served(Enum):
+    """What of an image for a CUDA release a driver runs.
+
+    Attributes:
+        ALL: machine code, and PTX, which it compiles.
+        MACHINE_CODE: machine code only, by CUDA's minor-version compatibility.
+        NOTHING: the driver is too old.
+        UNKNOWN: its version cannot be read, or it is newer than any whose release is known here.
+    """
+
+    ALL = "all"
+    MACHINE_CODE = "machine code only"
+    NOTHING = "nothing"
+    UNKNOWN = "unknown"
+
+
+def what_driver_serves(driver: str, cuda: tuple[int, int]) -> Served:
+    """What a driver runs of an image for a CUDA release."""
     branch = driver.partition(".")[0]
-    return branch.isdecimal() and int(branch) > max(_CUDA_OF_DRIVER)
+    if not branch.isdecimal():
+        return Served.UNKNOWN
+    newest = cuda_served_by(driver)
+    if newest is None:
+        return Served.NOTHING
+    if newest >= cuda:
+        return Served.ALL
+    if int(branch) > max(_CUDA_OF_DRIVER):
+        return Served.UNKNOWN
+    return Served.MACHINE_CODE if newest[0] == cuda[0] else Served.NOTHING
 
 
 def driver_for(cuda: tuple[int, int]) -> int | None:

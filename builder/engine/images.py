@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from builder.engine.moments import read_moment
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,5 @@ def read_image(facts: Mapping[str, Any]) -> Image:
         user=config.get("User") or "",
         architecture=facts.get("Architecture") or "",
         layers=tuple((facts.get("RootFS") or {}).get("Layers") or ()),
-        named=_moment((facts.get("Metadata") or {}).get("LastTagTime") or ""),
+        named=read_moment((facts.get("Metadata") or {}).get("LastTagTime") or ""),
     )
-
-
-def _moment(text: str) -> datetime | None:
-    """A time as the engine writes it; None for its zero, or where it is none."""
-    with suppress(ValueError):
-        moment = datetime.fromisoformat(text)
-        return moment.astimezone(UTC) if moment.year > 1 else None
-    return None

@@ -10,7 +10,7 @@ import os
 import platform
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -18,6 +18,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 from builder.process import CommandTimeout, Completed, Runner
+from builder.secrets import may_be_secret
 
 RUN = "local.builder.run"
 """Label: the run that started the container, `<time in UTC>-<process id>`."""
@@ -113,14 +114,19 @@ class Throwaway:
         out, err = BoundedOutput(), BoundedOutput()
         started = monotonic()
         with self._named() as name:
+            shown, hidden = without_values(options)
             command = (
                 *(*self._client, "run", "--rm", "--pull", "never", "--name", name),
-                *(*_labels(run_id), *options, "--", image, *words),
+                *(*_labels(run_id), *shown, "--", image, *words),
             )
             removal = _Removal(self._runner, self._client, name, self._clean_up)
             try:
                 status = self._runner.stream(
-                    command, take or out.take, err.take, on_idle=self._go_on, on_abort=removal, timeout=timeout
+                    *(command, take or out.take, err.take),
+                    on_idle=self._go_on,
+                    on_abort=removal,
+                    timeout=timeout,
+                    env=hidden,
                 )
             except BaseException:
                 removal.make_sure()
@@ -178,13 +184,14 @@ class Throwaway:
             MachineError: there is no client.
         """
         with self._named() as name:
+            shown, hidden = without_values(options)
             command = (
                 *(*self._client, "run", "--detach", "--pull", "never", "--name", name),
-                *(*_labels(run_id), *options, "--", image, *words),
+                *(*_labels(run_id), *shown, "--", image, *words),
             )
             removal = _Removal(self._runner, self._client, name, self._clean_up)
             try:
-                started = self._runner.run(command, timeout=timeout)
+                started = self._runner.run(command, timeout=timeout, env=hidden)
                 self._go_on()
                 yield name, started
                 self._go_on()
@@ -221,6 +228,24 @@ class Throwaway:
             return ()
         removed = self._runner.run([*self._client, "rm", "--force", "--volumes", *abandoned], timeout=_CLEAN_UP)
         return tuple(removed.stdout.split())
+
+
+def without_values(options: Sequence[str]) -> tuple[tuple[str, ...], Mapping[str, str]]:
+    """Options of `docker run` that name variables which may be secret without their values, and these by name.
+
+    Everybody on the machine sees a command's words; what its environment holds only who may see it anyway. Docker takes
+    from there what `--env NAME` names.
+    """
+    shown, hidden, before = list[str](), dict[str, str](), ""
+    for word in options:
+        name, equals, value = word.partition("=")
+        if before == "--env" and equals and may_be_secret(name):
+            hidden[name] = value
+            shown.append(name)
+        else:
+            shown.append(word)
+        before = word
+    return tuple(shown), hidden
 
 
 def _labels(run_id: str) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +30,7 @@ class SmokeGate:
     exit_code: ExitCode = ExitCode.SMOKE
     needs_machine: bool = True
     confirms: bool = False
+    alone: bool = False
 
     def judge(self, subject: Subject, scene: Scene) -> Verdict:
         """Serve the profile in a container of its own."""
@@ -45,6 +46,7 @@ class CorrectnessGate:
     exit_code: ExitCode = ExitCode.CORRECTNESS
     needs_machine: bool = True
     confirms: bool = False
+    alone: bool = False
     profile: str | None = None
 
     def judge(self, subject: Subject, scene: Scene) -> Verdict:
@@ -61,6 +63,7 @@ class PerformanceGate:
     exit_code: ExitCode = ExitCode.PERFORMANCE
     needs_machine: bool = True
     confirms: bool = True
+    alone: bool = True
 
     def judge(self, subject: Subject, scene: Scene) -> Verdict:
         """Measure it and the adopted image by turns while they serve the profile."""
@@ -81,6 +84,7 @@ class SoakGate:
     exit_code: ExitCode = ExitCode.SOAK
     needs_machine: bool = True
     confirms: bool = False
+    alone: bool = True
 
     def judge(self, subject: Subject, scene: Scene) -> Verdict:
         """Serve the profile under load for as long as the configuration says."""
@@ -89,6 +93,16 @@ class SoakGate:
 
 NAMES = (VersionGate.name, StructureGate.name, SMOKE, CORRECTNESS, PERFORMANCE, SOAK)
 """Names of all gates in the order in which they are asked."""
+
+EXIT_CODES: Mapping[str, ExitCode] = {
+    VersionGate.name: VersionGate.exit_code,
+    StructureGate.name: StructureGate.exit_code,
+    SMOKE: SmokeGate.exit_code,
+    CORRECTNESS: CorrectnessGate.exit_code,
+    PERFORMANCE: PerformanceGate.exit_code,
+    SOAK: SoakGate.exit_code,
+}
+"""Of a failure, by the gate's name."""
 
 
 def gates_of(names: Sequence[str], profiles: Sequence[str]) -> tuple[Gate, ...]:

@@ -74,12 +74,14 @@ class Gate(Protocol):
         exit_code: of a failure.
         needs_machine: whether the machine may be at fault for a failure, so that it has to be confirmed.
         confirms: whether it confirms a failure itself, beside the adopted image.
+        alone: whether what runs on other GPUs of the machine would change its answer, so that nothing may.
     """
 
     name: str
     exit_code: ExitCode
     needs_machine: bool
     confirms: bool
+    alone: bool
 
     @property
     def profile(self) -> str | None:

@@ -6,7 +6,8 @@ while: nothing is judged once more, and the machine cannot be at fault for one o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from time import monotonic
 
 from builder.errors import BuilderError
@@ -17,14 +18,14 @@ from builder.performance import comparison
 from builder.performance.archive import Archive
 from builder.performance.bench import Result, Wish, bench
 from builder.performance.comparison import Judgement
-from builder.performance.demands import rules_of
+from builder.performance.config import rules_of
 from builder.performance.effort import EFFORTS
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.prepare import Prepared, prepare
+from builder.performance.progress import PlainProgress
 from builder.performance.rules import Rules
 from builder.performance.sentences import reason
 from builder.performance.subject import subjects_of
-from builder.performance.trouble import CouldNotMeasure
-from builder.performance.voices import Plain
 from builder.plan.marks import OWN
 
 NAME = "performance"
@@ -57,7 +58,7 @@ def judge_performance(subject: Subject, profile_name: str, scene: Scene) -> Verd
             checks += checks_of(result, reference, compared=control is not None, same=adopted is not None)
         except CouldNotMeasure as error:
             checks.append(unjudged("measure", _told(error), error.excerpt))
-    return verdict_of(
+    verdict = verdict_of(
         NAME,
         subject.name,
         subject.image.id,
@@ -66,6 +67,12 @@ def judge_performance(subject: Subject, profile_name: str, scene: Scene) -> Verd
         seconds=monotonic() - started,
         logs=(str(result.file),) if result else (),
     )
+    return with_unseen(verdict, result.taken.unseen if result else ())
+
+
+def with_unseen(verdict: Verdict, unseen: Sequence[str]) -> Verdict:
+    """A verdict that says what may have disturbed the runs and could not be looked for."""
+    return replace(verdict, reasons=(*verdict.reasons, *unseen))
 
 
 def _measure(subject: Subject, control: Subject | None, profile_name: str, scene: Scene) -> Result:
@@ -78,7 +85,9 @@ def _measure(subject: Subject, control: Subject | None, profile_name: str, scene
             f"{lacking} has no llama-bench, without which speed is not known well enough.", "Build it here."
         )
     wish = Wish(EFFORTS[wanted.effort], rules_of(wanted))
-    return bench(prepared, wish, tools, Archive(scene.paths.benches, scene.reporter.notice), Plain(scene.reporter))
+    return bench(
+        prepared, wish, tools, Archive(scene.paths.benches, scene.reporter.notice), PlainProgress(scene.reporter)
+    )
 
 
 def _without_bench(prepared: tuple[Prepared, ...]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -102,9 +102,17 @@ def verdict_of(
     measurements: Measurements,
     seconds: float,
     logs: tuple[str, ...] = (),
+    owed: Collection[str] = (),
 ) -> Verdict:
-    """The verdict that checks come to; its reasons are what failed, then what could not be judged."""
+    """The verdict that checks come to; its reasons are what failed, then what could not be judged.
+
+    Args:
+        owed: names of checks without which nothing passes: one that was not made could not be judged.
+    """
     made = tuple(checks)
+    if outcome_of(made) is Outcome.PASS:
+        known = {check.name for check in made}
+        made += tuple(unjudged(name, f"Nothing was looked at for `{name}`.") for name in owed if name not in known)
     bad = [check.detail for wanted in (Outcome.FAIL, Outcome.UNJUDGED) for check in made if check.outcome is wanted]
     good = f"All {len(made)} checks passed." if made else "Nothing was looked at."
     return Verdict(

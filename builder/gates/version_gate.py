@@ -27,6 +27,7 @@ class VersionGate:
     exit_code = ExitCode.VERSION
     needs_machine = False
     confirms = False
+    alone = False
     profile: str | None = None
 
     def judge(self, subject: Subject, scene: Scene) -> Verdict:
@@ -60,6 +61,8 @@ def judge_built(subject: str, answer: Answer, stamp: Stamp, minimum: Minimum) ->
     if answer.version is None:
         return verdict
     wrong = _differences(answer.version, stamp)
+    if answer.status:
+        wrong = (*wrong, f"Asked for its version, it ended with status {answer.status}, not 0: it is broken.")
     if wrong:
         return replace(verdict, outcome=Outcome.FAIL, reasons=(*wrong, *verdict.reasons))
     return verdict

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from math import isfinite
+from typing import Any, Self
 
 import httpx
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
 
 _SHOWN = 200
 """Characters of an answer that are quoted."""
@@ -69,6 +70,12 @@ class Slot(Answer):
     id: int
     is_processing: bool | None = None
     state: int | None = None
+
+    @model_validator(mode="after")
+    def _says_it(self) -> Self:
+        if self.is_processing is None and self.state is None:
+            raise ValueError("neither is_processing nor state says whether the slot is busy")
+        return self
 
     @property
     def idle(self) -> bool:
@@ -176,7 +183,7 @@ SLOTS = TypeAdapter(tuple[Slot, ...])
 
 
 def parse_metrics(content: bytes) -> Mapping[str, float]:
-    """Read metrics in Prometheus' text format; lines of another shape are passed over.
+    """Read metrics in Prometheus' text format; lines of another shape, and what is no number, are passed over.
 
     Raises:
         Deviation: there are none of llama-server's.
@@ -186,9 +193,11 @@ def parse_metrics(content: bytes) -> Mapping[str, float]:
         name, _, value = line.strip().partition(" ")
         if name.startswith("llamacpp:"):
             try:
-                found[name.removeprefix("llamacpp:")] = float(value)
+                number = float(value)
             except ValueError:
                 continue
+            if isfinite(number):
+                found[name.removeprefix("llamacpp:")] = number
     if not found:
         raise Deviation("/metrics names no counter of llama-server.", shown(content.decode(errors="replace")))
     return found
@@ -206,7 +215,7 @@ def refused(what: str, status: int, said: str) -> Deviation:
     """What there is to say of an answer with another status than 200."""
     try:
         reason: Any = json.loads(said)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         reason = ""
     because = f": {reason}" if isinstance(reason, str) and reason else ""
     sentence = f"{what} was answered with status {status}{because[:_SHOWN]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from types import TracebackType
@@ -16,6 +16,7 @@ from builder.server.answers import (
     SLOTS,
     Chat,
     Completion,
+    Deviation,
     Properties,
     Slot,
     Text,
@@ -24,6 +25,7 @@ from builder.server.answers import (
     Vectors,
     parse_metrics,
     refused,
+    shown,
     unanswered,
     unfit,
 )
@@ -31,6 +33,8 @@ from builder.server.foresight import Foreseen, Step
 from builder.server.streams import Streamed, read_stream
 
 _OK = 200
+_MOST = 64 << 20
+"""Bytes of an answer; a thousand vectors of a large model are less."""
 FRESH = httpx.Limits(max_keepalive_connections=0)
 """A connection for each request: the server closes those that were used often, just when they may be used again."""
 
@@ -65,9 +69,13 @@ class Client:
 
     def health(self, timeout: float = 5.0) -> int | None:
         """The status of `/health`: 200, or 503 while the model is loaded; None where nothing answers."""
+        began = monotonic()
         try:
-            return self._http.get("/health", timeout=timeout).status_code
-        except httpx.HTTPError:
+            with self._http.stream("GET", "/health", timeout=timeout) as answer:
+                for _ in _in_time("/health", answer, began, timeout):
+                    pass
+                return answer.status_code
+        except (httpx.HTTPError, Deviation):
             return None
 
     def properties(self) -> Properties:
@@ -147,11 +155,10 @@ class Client:
             Deviation: it says something else.
         """
         path, request = "/v1/chat/completions", {**chat_request(text, tokens), "stream": True}
-        with self._request(path), self._http.stream("POST", path, json=request) as answer:
+        with self._request(path, "POST", request) as (answer, pieces):
             if answer.status_code != _OK:
-                answer.read()
-                raise refused(path, answer.status_code, answer.text)
-            return read_stream(answer.iter_lines())
+                raise refused(path, answer.status_code, _text(b"".join(pieces)))
+            return read_stream(_lines(pieces))
 
     def embed(self, texts: Sequence[str | Sequence[int]]) -> tuple[tuple[float, ...], ...]:
         """A vector for each text, in their order.
@@ -166,32 +173,73 @@ class Client:
         return tuple(entry.embedding for entry in sorted(found.data, key=lambda entry: entry.index))
 
     def _get(self, path: str, read: Callable[[bytes], _Reading]) -> _Reading:
-        return self._ask(path, read, lambda: self._http.get(path))
+        return self._ask(path, read, "GET", None)
 
     def _post(self, path: str, content: Mapping[str, object], read: Callable[[bytes], _Reading]) -> _Reading:
-        return self._ask(path, read, lambda: self._http.post(path, json=content))
+        return self._ask(path, read, "POST", content)
 
-    def _ask(self, path: str, read: Callable[[bytes], _Reading], send: Callable[[], httpx.Response]) -> _Reading:
-        with self._request(path):
-            answer = send()
+    def _ask(
+        self, path: str, read: Callable[[bytes], _Reading], method: str, content: Mapping[str, object] | None
+    ) -> _Reading:
+        with self._request(path, method, content) as (answer, pieces):
+            said = b"".join(pieces)
         if answer.status_code != _OK:
-            raise refused(path, answer.status_code, answer.text)
+            raise refused(path, answer.status_code, _text(said))
         try:
-            return read(answer.content)
+            return read(said)
         except ValidationError as error:
-            raise unfit(path, error, answer.text) from error
+            raise unfit(path, error, _text(said)) from error
 
     @contextmanager
-    def _request(self, path: str) -> Iterator[None]:
+    def _request(
+        self, path: str, method: str, content: Mapping[str, object] | None
+    ) -> Iterator[tuple[httpx.Response, Iterator[bytes]]]:
         """Count a request, and see that its whole answer comes, and in time."""
         self.asked += 1
         began = monotonic()
         try:
-            yield
+            with self._http.stream(method, path, json=content) as answer:
+                yield answer, _in_time(path, answer, began, self.timeout)
         except httpx.HTTPError as error:
             raise unanswered(path, error) from error
-        if (taken := monotonic() - began) > self.timeout:
-            raise TooLate(f"{path} took {taken:.1f} s to answer, more than {self.timeout:g} s.")
+
+
+def _in_time(path: str, answer: httpx.Response, began: float, limit: float) -> Iterator[bytes]:
+    """The pieces of an answer as they come, while there is time for it and room.
+
+    httpx limits the time for each piece alone, so that an answer in very small ones would never end.
+
+    Args:
+        began: when it was asked for, on the monotonic clock.
+        limit: seconds for the whole answer.
+
+    Raises:
+        TooLate: time is up.
+        Deviation: it is larger than any answer of llama-server.
+    """
+    size = 0
+    for piece in answer.iter_bytes():
+        size += len(piece)
+        if size > _MOST:
+            raise Deviation(f"{path} answered with more than {_MOST >> 20} MiB.", shown(_text(piece)))
+        if (taken := monotonic() - began) > limit:
+            raise TooLate(f"{path} took {taken:.1f} s to answer, more than {limit:g} s.")
+        yield piece
+    if (taken := monotonic() - began) > limit:
+        raise TooLate(f"{path} took {taken:.1f} s to answer, more than {limit:g} s.")
+
+
+def _lines(pieces: Iterable[bytes]) -> Iterator[str]:
+    held = b""
+    for piece in pieces:
+        *whole, held = (held + piece).split(b"\n")
+        yield from (_text(line).rstrip("\r") for line in whole)
+    if held:
+        yield _text(held)
+
+
+def _text(said: bytes) -> str:
+    return said.decode(errors="replace")
 
 
 def completion_request(prompt: str, tokens: int) -> Mapping[str, object]:

@@ -65,6 +65,8 @@ def arguments(
 ) -> Arguments:
     """Put a profile in the words of one server.
 
+    How much it logs is said last, after the profile's own words, for the log is what proves where it computes.
+
     Args:
         profile: what is wanted.
         known: what the server's help names.
@@ -79,12 +81,16 @@ def arguments(
         *_caches(profile, known),
         *_batching(profile, known),
         *_endpoints(profile, known),
-        *_telling(telling, known),
         _Word(profile.extra_arguments),
+        *_telling(telling, known),
     ]
     return Arguments(
         tuple(word for part in parts for word in part.words), tuple(part.note for part in parts if part.note)
     )
+
+
+GRAPHS_OFF = "GGML_CUDA_DISABLE_GRAPHS"
+"""Variable that turns CUDA graphs off where it is set, whatever it is set to (upstream's ggml-cuda.cu)."""
 
 
 def tells_of_graphs(known: Help) -> bool:

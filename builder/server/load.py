@@ -16,8 +16,8 @@ from builder.server.streams import read_stream
 _OK = 200
 _HEARD = 2
 """Pieces of an answer that a user hears before hanging up."""
-_PATIENCE = 0.01
-"""Seconds after which a user who waits for vectors hangs up."""
+_WRITTEN = "http11.send_request_body.complete"
+"""What httpx tells once a request is on its way as a whole."""
 TEXTS = 16
 """Texts in one request for vectors."""
 _TEXT = "Tell me about the server that has to answer user number {user} for the time number {turn}."
@@ -42,8 +42,13 @@ class Crowd:
     embeddings: bool = False
 
     def hangs_up(self, user: int) -> bool:
-        """Whether this user, counted from 0, hangs up in the middle of each answer; every third does."""
+        """Whether this user, counted from 0, hangs up before each answer is whole; every third does."""
         return user % 3 == 2  # noqa: PLR2004
+
+    @property
+    def to_hang_up(self) -> int:
+        """Requests that are to be given up."""
+        return self.turns * sum(map(self.hangs_up, range(self.users)))
 
 
 @dataclass(frozen=True)
@@ -118,13 +123,22 @@ async def _chat(client: httpx.AsyncClient, crowd: Crowd, text: str, hangs_up: bo
 
 
 async def _embed(client: httpx.AsyncClient, _crowd: Crowd, text: str, hangs_up: bool) -> _Done:
+    extensions = {"trace": _hang_up} if hangs_up else {}
     try:
-        async with asyncio.timeout(_PATIENCE if hangs_up else None):
-            answer = await client.post("/v1/embeddings", json=embedding_request([text] * TEXTS))
-    except TimeoutError:
+        answer = await client.post("/v1/embeddings", json=embedding_request([text] * TEXTS), extensions=extensions)
+    except _HungUp:
         return _Done.HUNG_UP
     await _check(answer)
     return _Done.ANSWERED
+
+
+class _HungUp(Exception):
+    """A user has asked and does not wait for the answer."""
+
+
+async def _hang_up(event: str, _facts: object) -> None:
+    if event == _WRITTEN:
+        raise _HungUp
 
 
 async def _check(answer: httpx.Response) -> None:

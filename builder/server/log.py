@@ -104,6 +104,11 @@ class LogFacts:
     devices: int | None = None
     lines: int = 0
 
+    @property
+    def too_old_for_graphs(self) -> bool:
+        """Whether graphs were given up for the GPU itself, which is one before Ampere."""
+        return any("GPU architecture" in reason for reason in self.disabled)
+
     def on(self, use: str) -> tuple[Buffer, ...]:
         """Buffers for one use that are not empty."""
         return tuple(buffer for buffer in self.buffers if buffer.use == use and buffer.size > 0)

@@ -17,6 +17,7 @@ from typing import BinaryIO
 
 from builder.engine.client import Engine
 from builder.engine.gpu import access_flags
+from builder.engine.statuses import NOT_EXECUTABLE
 from builder.engine.throwaway import SANDBOX, BoundedOutput
 from builder.errors import MachineError
 from builder.process import CommandTimeout, Runner
@@ -51,6 +52,7 @@ class Answer:
     Attributes:
         version: what the binary says.
         failure: why it says nothing.
+        status: with which the program ended that said it.
         image: ID of the image that was asked.
         notes: what a person should know about how it was asked.
         seconds: time taken.
@@ -58,6 +60,7 @@ class Answer:
 
     version: BinaryVersion | None = None
     failure: StartFailure | None = None
+    status: int = 0
     image: str | None = None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -120,7 +123,7 @@ class Prober:
         except _Silence as silence:
             return Answer(failure=silence.failure)
         except (MachineError, OSError) as error:
-            return _read(Ending(126, _refusal(error, path)), Driver.ON_THIS_MACHINE)
+            return _read(Ending(NOT_EXECUTABLE, _refusal(error, path)), Driver.ON_THIS_MACHINE)
 
     def _ask_image(self, reference: str) -> Answer:
         image = self._engine.image(reference)
@@ -227,7 +230,7 @@ def _read(ending: Ending, driver: Driver) -> Answer:
     if version is None:
         return Answer(failure=explain(ending, os.uname().machine, driver))
     notes = (f"It ended with status {ending.status} after it had said so.",) if ending.status else ()
-    return Answer(version, notes=notes)
+    return Answer(version, status=ending.status, notes=notes)
 
 
 def _refusal(error: Exception, path: Path) -> str:

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+from builder.engine.statuses import KILLED, MISSING, NOT_EXECUTABLE, NOT_STARTED, WORDS
 from builder.server.version import plain_lines
 
 _EXCERPT = 300
 """Characters of foreign output that are quoted."""
 _DRIVER_LIBRARY = re.compile(r"lib(?:cuda|nvidia-[\w-]+|nvcuvid)\.so")
-_ENGINE_FAILED = 125
 _ENGINE_PREFIX = "docker: Error response from daemon: "
 _HINT = "Run 'docker run --help' for more information"
 
@@ -88,7 +88,7 @@ def is_program_missing(ending: Ending) -> bool:
 
 def gpus_refused(ending: Ending) -> bool:
     """Whether the engine has no such way of handing GPUs to a container, or no such GPUs."""
-    return ending.status == _ENGINE_FAILED and bool(_GPUS_REFUSED.search(ending.output))
+    return ending.status == NOT_STARTED and bool(_GPUS_REFUSED.search(ending.output))
 
 
 def explain(ending: Ending, machine: str, driver: Driver) -> StartFailure:
@@ -146,17 +146,17 @@ _DRIVER_MISSING = {
 }
 
 _BY_STATUS = {
-    _ENGINE_FAILED: ("The engine did not start the container.", "See `builder doctor`."),
-    126: ("The program in it may not be executed.", _REBUILD),
-    127: ("It lacks a program or a library that it needs to start.", _REBUILD),
+    NOT_STARTED: ("The engine did not start the container.", "See `builder doctor`."),
+    NOT_EXECUTABLE: ("The program in it may not be executed.", _REBUILD),
+    MISSING: ("It lacks a program or a library that it needs to start.", _REBUILD),
     132: (
-        "It uses an instruction that this machine's processor does not have (status 132).",
+        f"It {WORDS[132]}.",
         "Build it with GGML_NATIVE=OFF, or on the machine that runs it.",
     ),
-    134: ("It aborted (status 134).", "Run it by hand with `--version` and read its last lines."),
-    135: ("It died of a bus error (status 135).", "Check the memory and the disk of this machine."),
-    137: ("It was killed (status 137), most likely for want of memory.", "Free some memory and ask again."),
-    139: ("It crashed with a segmentation fault (status 139).", _REBUILD),
+    134: (f"It {WORDS[134]}.", "Run it by hand with `--version` and read its last lines."),
+    135: (f"It {WORDS[135]}.", "Check the memory and the disk of this machine."),
+    KILLED: (f"It {WORDS[KILLED]}, most likely for want of memory.", "Free some memory and ask again."),
+    139: (f"It {WORDS[139]}.", _REBUILD),
 }
 
 _BY_LINE: tuple[tuple[re.Pattern[str], Explanation], ...] = (

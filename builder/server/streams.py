@@ -93,5 +93,5 @@ def _chunk(event: str) -> _Chunk:
         return _Chunk.model_validate_json(event)
     except ValidationError as error:
         raise unfit("A piece of a stream", error, event) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Deviation("A piece of a stream is no JSON.", shown(event)) from error

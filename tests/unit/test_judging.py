@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from threading import Barrier, Event
+from threading import Barrier, Event, Lock
 
 import pytest
 
@@ -17,6 +18,7 @@ from builder.engine.images import Image
 from builder.engine.machine_facts import MachineFacts
 from builder.engine.throwaway import RunEnded
 from builder.errors import ExitCode, MachineError, UsageError
+from builder.gates.catalogue import NAMES
 from builder.gates.gate import Scene, Subject
 from builder.gates.verdict import Check, Outcome, Verdict, verdict_of
 from builder.judging import Case, choose_gates, judge_image
@@ -32,17 +34,20 @@ PASS, FAIL, UNJUDGED = Outcome.PASS, Outcome.FAIL, Outcome.UNJUDGED
 class Scripted:
     """A gate that says what it is told to, in turn, for each image."""
 
-    answers: dict[str, list[Outcome]]
+    answers: dict[str, list[Outcome | Exception]]
     needs_machine: bool = True
     profile: str | None = None
     confirms: bool = False
     name: str = "scripted"
     exit_code: ExitCode = ExitCode.STRUCTURE
     asked: list[str] = field(default_factory=list)
+    alone: bool = False
 
     def judge(self, subject: Subject, _scene: Scene) -> Verdict:
         self.asked.append(subject.name)
         outcome = self.answers[subject.name].pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
         return Verdict(self.name, outcome, subject.name, subject.image.id, (f"{outcome.value}.",), {}, 0.0)
 
 
@@ -73,11 +78,65 @@ def judged(gate: Scripted, scene: Scene, control: Subject | None = None) -> Verd
     ],
 )
 def test_failure_is_pinned_on_the_image_only_where_the_adopted_one_passes(
-    scene: Scene, new: list[Outcome], adopted: list[Outcome], outcome: Outcome, asked: list[str]
+    scene: Scene,
+    new: list[Outcome | Exception],
+    adopted: list[Outcome | Exception],
+    outcome: Outcome,
+    asked: list[str],
 ) -> None:
     gate = Scripted({"new": new, "old": adopted})
     assert judged(gate, scene, subject("old")).outcome is outcome
     assert gate.asked == asked
+
+
+def test_a_fault_of_a_gate_tells_nothing_of_the_image_and_leaves_its_trace(scene: Scene, tmp_path: Path) -> None:
+    gates = (
+        Scripted({"new": [PASS]}, name="before"),
+        Scripted({"new": [KeyError("token")]}, name="broken"),
+        Scripted({"new": [PASS]}, needs_machine=False, name="after"),
+    )
+    verdicts = tuple(judge_image(subject("new"), gates, scene, None))
+    assert [(one.gate, one.outcome) for one in verdicts] == [("before", PASS), ("broken", UNJUDGED), ("after", PASS)]
+    assert verdicts[1].reasons[0].startswith("The gate ended with a KeyError of its own")
+    (trace,) = verdicts[1].logs
+    assert Path(trace).parent == tmp_path
+    assert "KeyError: 'token'" in Path(trace).read_text()
+
+
+def test_a_profile_that_names_no_file_is_the_users_error(scene: Scene) -> None:
+    with pytest.raises(UsageError, match="no such model"):
+        judged(Scripted({"new": [UsageError("There is no such model.", "Name one.")]}), scene)
+
+
+@pytest.mark.parametrize("trouble", [MachineError("The engine hangs.", "Restart it."), RuntimeError("odd")])
+def test_a_failure_that_could_not_be_confirmed_is_kept_with_what_showed_it(scene: Scene, trouble: Exception) -> None:
+    class Breaking(Checking):
+        def judge(self, subject: Subject, scene: Scene) -> Verdict:
+            if "start" not in self.checks[subject.name]:
+                raise trouble
+            verdict = super().judge(subject, scene)
+            self.checks[subject.name] = {}
+            return replace(verdict, logs=("first.log",))
+
+    (verdict,) = judge_image(subject("new"), [Breaking({"new": {"start": FAIL}})], scene, subject("old"))
+    assert verdict.outcome is UNJUDGED
+    assert verdict.reasons[0].startswith("It failed, and could not be confirmed: The ")
+    assert verdict.reasons[1] == "start: fail."
+    assert [check.name for check in verdict.checks] == ["start"]
+    assert verdict.logs[0] == "first.log"
+
+
+def test_an_adopted_image_that_brings_trouble_does_not_take_the_failure_away(scene: Scene) -> None:
+    gate = Scripted({"new": [FAIL, FAIL], "old": [MachineError("The engine hangs.", "Restart it.")]})
+    verdict = judged(gate, scene, subject("old"))
+    assert verdict.outcome is UNJUDGED
+    assert verdict.reasons == (
+        (
+            "Nothing tells whether the machine is at fault: old, which is adopted, cannot be judged. The engine hangs. "
+            "Restart it."
+        ),
+        "fail.",
+    )
 
 
 def test_without_an_adopted_image_two_failures_are_a_failure(scene: Scene) -> None:
@@ -153,6 +212,7 @@ class Checking:
     confirms: bool = False
     name: str = "checking"
     exit_code: ExitCode = ExitCode.SMOKE
+    alone: bool = False
 
     def judge(self, subject: Subject, _scene: Scene) -> Verdict:
         checks = [Check(name, outcome, f"{name}: {outcome}.") for name, outcome in self.checks[subject.name].items()]
@@ -213,6 +273,7 @@ class OnGpus:
     name: str = "on-gpus"
     exit_code: ExitCode = ExitCode.SMOKE
     asked: list[int | None] = field(default_factory=list)
+    alone: bool = False
 
     def judge(self, subject: Subject, scene: Scene) -> Verdict:
         self.asked.append(scene.gpu.index if scene.gpu else None)
@@ -233,7 +294,7 @@ def lane(scene: Scene, index: int, refusal: str = "") -> Lane:
 def case(gates: list[OnGpus], *lanes: Lane) -> tuple[Case, list[tuple[str, list[int], Outcome]]]:
     """What is judged, and each verdict's gate, GPUs and outcome."""
     whole = Case(subject("new"), tuple(gates), lanes, None)
-    verdicts = whole.verdicts()
+    verdicts = whole.by_gpu(whole.verdicts())
     return whole, [
         (one.gate, [gpu.index for gpu in one.machine.gpus] if one.machine else [], one.outcome) for one in verdicts
     ]
@@ -250,6 +311,71 @@ def test_gpus_are_judged_side_by_side_and_what_needs_none_once(scene: Scene) -> 
     _, verdicts = case([cheap, dear], lane(scene, 0), lane(scene, 3))
     assert verdicts == [("cheap", [], PASS), ("on-gpus", [0], PASS), ("on-gpus", [3], PASS)]
     assert cheap.asked == [None]
+
+
+def test_verdicts_come_as_they_are_given_and_not_gpu_by_gpu(scene: Scene) -> None:
+    seen = Event()
+
+    def last(index: int) -> Outcome:
+        assert index or seen.wait(60)
+        return PASS
+
+    whole = Case(subject("new"), (OnGpus(last),), (lane(scene, 0), lane(scene, 3)), None)
+    verdicts = whole.verdicts()
+    first = next(verdicts)
+    seen.set()
+    given = [first, *verdicts]
+    places = [[gpu.index for gpu in one.machine.gpus] if one.machine else [] for one in given]
+    assert places == [[3], [0]]
+    assert whole.by_gpu(given) == given[::-1]
+
+
+def test_verdicts_that_were_given_are_out_before_the_user_is_told_of_an_error_on_another_gpu(scene: Scene) -> None:
+    kept = Event()
+
+    def err(index: int) -> Outcome:
+        if index:
+            return PASS
+        assert kept.wait(60)
+        raise UsageError("There is no such model.", "Name one.")
+
+    verdicts = Case(subject("new"), (OnGpus(err),), (lane(scene, 0), lane(scene, 3)), None).verdicts()
+    assert next(verdicts).outcome is PASS
+    kept.set()
+    with pytest.raises(UsageError):
+        next(verdicts)
+
+
+def test_gates_that_have_to_be_alone_are_asked_gpu_after_gpu_where_those_before_them_passed(scene: Scene) -> None:
+    held, together = Lock(), Barrier(3, timeout=60)
+
+    def meet(index: int) -> Outcome:
+        together.wait()
+        return FAIL if index == 1 else PASS
+
+    def measure(_index: int) -> Outcome:
+        assert held.acquire(blocking=False), "two at once"
+        try:
+            return PASS
+        finally:
+            held.release()
+
+    first = OnGpus(meet, confirms=True)
+    second, third = (OnGpus(measure, alone=True, name=name) for name in ("second", "third"))
+    _, verdicts = case([first, second, third], lane(scene, 0), lane(scene, 1), lane(scene, 2))
+    assert verdicts == [
+        *(("on-gpus", [0], PASS), ("second", [0], PASS), ("third", [0], PASS)),
+        ("on-gpus", [1], FAIL),
+        *(("on-gpus", [2], PASS), ("second", [2], PASS), ("third", [2], PASS)),
+    ]
+    assert (second.asked, third.asked) == ([0, 2], [0, 2])
+    _, verdicts = case([second], lane(scene, 0, "Containers do not get it."), lane(scene, 1))
+    assert verdicts == [("second", [0], UNJUDGED), ("second", [1], PASS)]
+
+
+def test_what_measures_has_to_be_alone_and_what_looks_need_not() -> None:
+    gates = choose_gates(NAMES, ("chat",))
+    assert [gate.name for gate in gates if gate.alone] == ["performance", "soak"]
 
 
 def test_a_failure_on_one_gpu_ends_that_one_and_decides(scene: Scene) -> None:
@@ -301,6 +427,26 @@ def test_an_interruption_ends_the_engine_for_all(scene: Scene) -> None:
         case([OnGpus(wait_for_the_end)], lane(own, 0), lane(own, 1))
     with pytest.raises(RunEnded):
         own.engine.run_once("any", [], timeout=1)
+
+
+def test_whoever_stops_listening_ends_what_runs_on_other_gpus(scene: Scene) -> None:
+    ended = Event()
+
+    class Recording(Engine):
+        def end_all(self) -> None:
+            super().end_all()
+            ended.set()
+
+    def wait_for_the_end(index: int) -> Outcome:
+        assert not index or ended.wait(60)
+        return PASS
+
+    own = replace(scene, engine=Recording(Runner()))
+    whole = Case(subject("new"), (OnGpus(wait_for_the_end),), (lane(own, 0), lane(own, 1)), None)
+    with closing(whole.verdicts()) as verdicts:
+        assert next(verdicts).outcome is PASS
+        assert not ended.is_set()
+    assert ended.is_set()
 
 
 def test_gates_are_asked_cheap_first_whatever_the_order_of_the_words() -> None:

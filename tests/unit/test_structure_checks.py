@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
 
 from builder.engine.images import Image
+from builder.gates.structure.configuration import check_configuration
 from builder.gates.structure.elf import Binary
 from builder.gates.structure.examined import Examined
 from builder.gates.structure.fatbin import Code, Form
@@ -17,10 +19,11 @@ from builder.gates.structure.layers import Layers
 from builder.gates.structure.libraries import DRIVER, check_libraries
 from builder.gates.structure.machine_code import check_machine_code
 from builder.gates.structure.permissions import check_permissions
+from builder.gates.structure.record import check_record, read_record
 from builder.gates.structure.secrets import check_secrets
 from builder.gates.structure.tokens import holds_secret
 from builder.gates.verdict import Check, Outcome, verdict_of
-from builder.plan.marks import FOLDER, OWN, RECORD
+from builder.plan.marks import FOLDER, OWN, RECORD, STANDARD
 
 LIBRARY = f"{FOLDER}/libggml-cuda.so"
 
@@ -151,6 +154,8 @@ def test_the_drivers_libraries_are_told_from_the_toolkits(name: str, is_drivers:
         {"environment": ("DB_PASS=x",)},
         {"environment": ("SECRET_KEY_1=x",)},
         {"history": ("RUN login --password=x",)},
+        {"history": ("RUN llama-server --hf-token x",)},
+        {"history": ("RUN llama-server -hft x",)},
         {"history": ("RUN curl -H 'Authorization: Bearer 0123456789abcdef' https://example.org",)},
         {"files": Files({"/srv/.env": File("/srv/.env", FileKind.FILE, 0o600, 0, 0, 9)})},
         {"files": Files({}, secrets=("/opt/tls.key",))},
@@ -178,6 +183,7 @@ def test_secrets_are_found(secret: dict[str, Any]) -> None:
         {"labels": {"org.opencontainers.image.source": "https://github.com/ggml-org/llama.cpp", "authors": "us"}},
         {"history": ("RUN --mount=type=secret,id=t TOKEN=$(cat /run/secrets/t) make", "ENV A=b", "COPY /out/ /")},
         {"history": ("RUN login --password $(cat /run/secrets/p) --token-file /t", "RUN apt-get --no-password x")},
+        {"history": ("RUN curl --anyauth https://example.org", "RUN x --token", "RUN x --auth --max-tokens 5")},
         {"files": Files({"/x/.ssh/known_hosts": File("/x/.ssh/known_hosts", FileKind.FILE, 0o600, 0, 0, 9)})},
     ],
 )
@@ -270,3 +276,75 @@ def test_secrets_that_a_later_layer_hides_are_given_away_too() -> None:
 def test_layers_that_were_not_read_are_never_a_pass(layers: Layers) -> None:
     (check,) = check_secrets(examined(layers=layers))
     assert check.outcome is Outcome.UNJUDGED
+
+
+def test_no_secret_is_repeated_by_what_is_said_of_an_image() -> None:
+    hushed = "hush-4711"
+    environment = (
+        f"LLAMA_API_KEY={hushed}",
+        f"GGML_CUDA_AUTH={hushed}",
+        f"LLAMA_ARG_MODEL_URL=https://me:{hushed}@h/x",
+    )
+    labels = {f"{STANDARD}token": hushed, f"{OWN}other": hushed, f"{OWN}commit": f"https://me:{hushed}@h/x"}
+    entries = {path: File(path, FileKind.FOLDER, 0o755, 0, 0, 0) for path in ("/opt", FOLDER)}
+    entries[RECORD] = File(RECORD, FileKind.FILE, 0o644, 0, 0, 9)
+    made = examined(
+        labels=labels,
+        environment=environment,
+        history=(f"RUN TOKEN={hushed} make", f"RUN login --password {hushed}"),
+        files=Files(entries, {RECORD: json.dumps(_record()).encode()}),
+    )
+    server = f"{FOLDER}/llama-server"
+    configs: tuple[Mapping[str, Any], ...] = (
+        {"Entrypoint": ["sh", "-c", f"TOKEN={hushed} exec llama-server"], "OnBuild": [f"RUN TOKEN={hushed} make"]},
+        {"Entrypoint": [server], "Cmd": ["--api-key", hushed, f"--hf-token={hushed}"]},
+        {"Healthcheck": {"Test": ["CMD-SHELL", f"curl -H 'Authorization: Bearer {hushed}' localhost"]}},
+        {"Healthcheck": {"Test": ["CMD", "curl", "-u", f"me:{hushed}", "localhost"]}},
+        {"Entrypoint": [f"sh -c TOKEN={hushed}"]},
+    )
+    for config in configs:
+        one = replace(made, config={**made.config, **config})
+        checks = [*check_configuration(one), *check_secrets(one), *check_record(one)]
+        verdict = verdict_of("structure", "image", None, checks, measurements={}, seconds=0.0)
+        assert {"environment", "secrets", "labels", "foreign-labels"} <= {
+            check.name for check in verdict.checks if check.outcome is Outcome.FAIL
+        }
+        assert hushed not in repr(asdict(verdict))
+
+
+def _record() -> Mapping[str, Any]:
+    revision = {"commit": "0" * 40, "build_number": 4000, "ref": "x", "release": None, "committed": None, "origin": "x"}
+    bases = dict.fromkeys(("runtime", "runtime_id", "devel_id"), "x")
+    plan = dict.fromkeys(("digest", "tree", "recipe", "variant", "cuda"), "x")
+    lists: Mapping[str, Any] = {"architectures": [], "features": [], "definitions": []}
+    return {"builder": "1", "plan": {**plan, **lists, "revision": revision, "bases": bases}}
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "mode", "outcome"),
+    [
+        ("/tmp", FileKind.FOLDER, 0o1777, Outcome.PASS),
+        ("/tmp", FileKind.FOLDER, 0o777, Outcome.FAIL),
+        ("/etc/odd", FileKind.FILE, 0o1666, Outcome.FAIL),
+        ("/opt/tools", FileKind.FOLDER, 0o1777, Outcome.FAIL),
+        ("/srv/libraries", FileKind.FOLDER, 0o1777, Outcome.FAIL),
+        ("/usr/lib", FileKind.FOLDER, 0o1777, Outcome.FAIL),
+    ],
+)
+def test_what_the_server_may_change_is_found_behind_a_sticky_bit(
+    path: str, kind: FileKind, mode: int, outcome: Outcome
+) -> None:
+    folders = {name: File(name, FileKind.FOLDER, 0o755, 0, 0, 0) for name in ("/etc", "/opt", "/srv", "/usr")}
+    files = Files({**folders, path: File(path, kind, mode, 0, 0, 1)})
+    variables = ("PATH=/opt/tools:/bin", "LD_LIBRARY_PATH=/srv/libraries", "HOME=/home/x")
+    check = list(check_permissions(examined(environment=variables, files=files)))[-1]
+    assert (check.name, check.outcome) == ("changeable", outcome)
+
+
+def test_a_record_that_is_nested_without_end_cannot_be_read() -> None:
+    entries = {path: File(path, FileKind.FOLDER, 0o755, 0, 0, 0) for path in ("/opt", FOLDER)}
+    entries[RECORD] = File(RECORD, FileKind.FILE, 0o644, 0, 0, 9)
+    files = Files(entries, {RECORD: b"[" * 100_000})
+    (check,) = check_record(examined(files=files))
+    assert (check.name, check.outcome) == ("record", Outcome.FAIL)
+    assert read_record(files) == {}

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from uuid import uuid4
 
+from builder.engine.statuses import KILLED, NOT_STARTED
 from builder.gates.correctness.needed import read_model
 from builder.gates.correctness.operations import bench_of
 from builder.gates.correctness.program import ARCHITECTURES, PRELOADED, Bench, ProgramRun
@@ -32,8 +33,6 @@ from builder.server.running import ServerState
 NAME = "architectures"
 _ALWAYS = "llama"
 _LIMIT = 120.0
-_NOT_STARTED = 125
-_KILLED = 137
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _CELLS = r"\|\s*(?P<architecture>[a-z][^|]*?)\s*\|\s*(?P<device>[^|]*?)\s*\|\s*(?P<config>[^|]+?)\s*\|"
 _ROW = re.compile(
@@ -153,7 +152,7 @@ def _number(text: str) -> float:
 
 
 def _troubles(name: str, ending: ProgramRun, rows: Sequence[Row]) -> Iterator[str]:
-    if ending.status in (None, _NOT_STARTED, _KILLED):
+    if ending.status in (None, NOT_STARTED, KILLED):
         return
     if ending.status not in (0, 1):
         yield f"Asked for a model of {name}, the program {in_words(ServerState(False, ending.status, False))}."
@@ -174,7 +173,7 @@ def _settled(name: str, ending: ProgramRun, rows: Sequence[Row]) -> bool:
 def _why_not(name: str, ending: ProgramRun, rows: Sequence[Row]) -> str:
     if ending.status is None:
         return f"A model of {name} was not compared within {_LIMIT:g} s."
-    if ending.status in (_NOT_STARTED, _KILLED):
+    if ending.status in (NOT_STARTED, KILLED):
         return f"Asked for a model of {name}, {ARCHITECTURES} ended with status {ending.status}{_said(ending)}"
     if not all(row.word for row in rows):
         return f"It ended in the midst of its table of {name}, without a word on how its models come out."

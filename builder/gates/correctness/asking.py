@@ -49,7 +49,7 @@ class Answer(Generic[_Said]):
 
 
 @dataclass(frozen=True)
-class Heard(Generic[_Said]):
+class Responses(Generic[_Said]):
     """All that a server said.
 
     Attributes:
@@ -61,7 +61,7 @@ class Heard(Generic[_Said]):
     answers: tuple[Answer[_Said], ...]
     facts: LogFacts
 
-    def each(self, change: Callable[[_Said], _Said]) -> Heard[_Said]:
+    def each(self, change: Callable[[_Said], _Said]) -> Responses[_Said]:
         """The same with every answer changed."""
         return replace(self, answers=tuple(replace(one, said=change(one.said)) for one in self.answers))
 
@@ -83,7 +83,7 @@ class Stand:
     scene: Scene
     patience: float = 120.0
 
-    def told(self, **values: object) -> Stand:
+    def with_profile(self, **values: object) -> Stand:
         """The same with a profile that says otherwise.
 
         Args:
@@ -91,7 +91,7 @@ class Stand:
         """
         return replace(self, trial=replace(self.trial, profile=self.trial.profile.model_copy(update=values)))
 
-    def hear(self, label: str, ask: Ask[_Said]) -> Heard[_Said] | Finding:
+    def query(self, label: str, ask: Ask[_Said]) -> Responses[_Said] | Finding:
         """What a server says; what is wrong with one that does not come to an end of it.
 
         Args:
@@ -114,7 +114,7 @@ class Stand:
             said = not_started(refusal.ending)
         if isinstance(said, Finding):
             return _labelled(said, label)
-        return Heard(label, said, read_log(log, trial.needs))
+        return Responses(label, said, read_log(log, trial.needs))
 
     def _said(
         self, server: RunningServer, log: Path, memory: str, ask: Ask[_Said]

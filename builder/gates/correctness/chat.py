@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from builder.gates.correctness.asking import Heard, Stand, ask_for_tokens
+from builder.gates.correctness.asking import Responses, Stand, ask_for_tokens
 from builder.gates.correctness.expected import Foretold, foretold
 from builder.gates.correctness.gpu import cpu, graphs
 from builder.gates.correctness.judged import Case, Steps, judge_cases, pairs
@@ -24,13 +24,17 @@ def judge_chat(stand: Stand) -> Iterator[Finding]:
     questions = prompts(stand.trial.profile, model.vocabulary)
     with stand.scene.cores:
         expected = {question: model.answer(question) for question in questions}
-    served = _hear(stand, AS_TOLD, questions, model)
+    served = _query(stand, AS_TOLD, questions, model)
     if isinstance(served, Finding):
         yield served
         return
     profile = stand.trial.profile
     quantised = not {profile.cache_type_k, profile.cache_type_v} <= set(_PLAIN_TYPES)
-    plain = _hear(stand.told(cache_type_k="f16", cache_type_v="f16"), PLAIN, questions, model) if quantised else served
+    plain = (
+        _query(stand.with_profile(cache_type_k="f16", cache_type_v="f16"), PLAIN, questions, model)
+        if quantised
+        else served
+    )
     if isinstance(plain, Finding):
         yield plain
         return
@@ -47,16 +51,18 @@ def judge_chat(stand: Stand) -> Iterator[Finding]:
         yield from _on_gpu(stand, served, questions, model)
 
 
-def _on_gpu(stand: Stand, served: Heard[Steps], questions: tuple[Question, ...], model: Foretold) -> Iterator[Finding]:
-    def again(other: Stand, label: str) -> Heard[Steps] | Finding:
-        return _hear(other, label, questions, model)
+def _on_gpu(
+    stand: Stand, served: Responses[Steps], questions: tuple[Question, ...], model: Foretold
+) -> Iterator[Finding]:
+    def again(other: Stand, label: str) -> Responses[Steps] | Finding:
+        return _query(other, label, questions, model)
 
     yield from graphs(stand, served, again, model.spell)
     yield cpu(stand, served, again, of_caches(stand.trial.profile), model.spell)
 
 
-def _hear(
+def _query(
     stand: Stand, label: str, questions: tuple[Question, ...], model: Foretold
-) -> Heard[tuple[Step, ...]] | Finding:
-    heard = stand.hear(label, ask_for_tokens(questions))
-    return heard if isinstance(heard, Finding) else heard.each(model.numbered)
+) -> Responses[tuple[Step, ...]] | Finding:
+    responses = stand.query(label, ask_for_tokens(questions))
+    return responses if isinstance(responses, Finding) else responses.each(model.numbered)

@@ -79,7 +79,9 @@ def compare(expected: Sequence[Step], said: Sequence[Step], tolerance: Tolerance
     """
     differences: list[Difference] = []
     for place, (right, made) in enumerate(zip(expected, said, strict=False), start=1):
-        if not made.likely or not all(map(isfinite, made.likely.values())):
+        if not _numbers(right):
+            return Compared(tuple(differences), f"what token {place} is compared with has no numbers as probabilities")
+        if not _numbers(made):
             return Compared(tuple(differences), f"the probabilities of token {place} are no numbers")
         differences += _differences(place, right, made)
         if made.token != right.token:
@@ -107,6 +109,10 @@ def excerpt(compared: Compared, spell: Spelling = str) -> tuple[str, ...]:
     return tuple(
         f"token {one.place}: {spell(one.token)!r} has {one.said:.3f}, expected {one.expected:.3f}" for one in worst
     )
+
+
+def _numbers(step: Step) -> bool:
+    return bool(step.likely) and all(map(isfinite, step.likely.values()))
 
 
 def _differences(place: int, right: Step, made: Step) -> list[Difference]:
@@ -140,9 +146,11 @@ def _shares(likely: Mapping[Token, float], tokens: Sequence[Token]) -> Mapping[T
 
 
 def _other_word(place: int, right: Step, made: Step, tolerance: Tolerance, spell: Spelling) -> str:
-    wanted, instead = right.likely[right.token], right.likely.get(made.token)
-    if instead is not None and wanted - instead <= tolerance.most:
+    wanted, instead = right.likely.get(right.token), right.likely.get(made.token)
+    if wanted is not None and instead is not None and wanted - instead <= tolerance.most:
         return ""
-    how = "not among the most probable" if instead is None else f"{instead:.2f}"
-    right_word, other_word = f"{spell(right.token)!r} ({wanted:.2f})", f"{spell(made.token)!r} ({how})"
+    right_word, other_word = (
+        f"{spell(token)!r} ({'not among the most probable' if likely is None else f'{likely:.2f}'})"
+        for token, likely in ((right.token, wanted), (made.token, instead))
+    )
     return f"token {place} is {other_word} where {right_word} is right, by the logarithms of their probabilities"

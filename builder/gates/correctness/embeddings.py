@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import fsum, sqrt
 from typing import TYPE_CHECKING
 
-from builder.gates.correctness.asking import Answer, Heard, Stand, Vector, ask_for_vectors
+from builder.gates.correctness.asking import Answer, Responses, Stand, Vector, ask_for_vectors
 from builder.gates.correctness.gpu import not_on_gpu
 from builder.gates.correctness.questions import Question, texts
 from builder.gates.correctness.tolerances import VECTOR, Tolerance
@@ -49,16 +49,16 @@ def judge_embeddings(stand: Stand) -> Iterator[Finding]:
         return
     shape = TINY[made.kind]
     questions = texts(profile, word_pieces(shape.vocabulary), shape.context)
-    heard = stand.hear("as the profile says", ask_for_vectors(questions))
-    if isinstance(heard, Finding):
-        yield heard
+    responses = stand.query("as the profile says", ask_for_vectors(questions))
+    if isinstance(responses, Finding):
+        yield responses
         return
-    if stand.trial.on_gpu and (astray := not_on_gpu(NAME, heard.facts)):
+    if stand.trial.on_gpu and (astray := not_on_gpu(NAME, responses.facts)):
         yield astray
         return
     reference = BertReference(shape, made.kind)
     pooling = profile.pooling or "mean"
-    yield _judge(heard, reference, pooling, questions)
+    yield _judge(responses, reference, pooling, questions)
 
 
 def apart(expected: Sequence[float], said: Sequence[float]) -> Apart:
@@ -102,9 +102,11 @@ def judge_vectors(
     return Finding(bad(NAME, detail).check, figures), answer
 
 
-def _judge(heard: Heard[Vector], reference: BertReference, pooling: Pooling, questions: Sequence[Question]) -> Finding:
+def _judge(
+    responses: Responses[Vector], reference: BertReference, pooling: Pooling, questions: Sequence[Question]
+) -> Finding:
     expected = {question: _right(reference, question, pooling) for question in questions}
-    finding, wrong = judge_vectors(heard.answers, expected, VECTOR, "They are what numpy computes")
+    finding, wrong = judge_vectors(responses.answers, expected, VECTOR, "They are what numpy computes")
     if wrong is None:
         return finding
     for other in _POOLINGS:

@@ -5,34 +5,31 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from builder.gates.correctness.asking import Heard, Stand
+from builder.gates.correctness.asking import Responses, Stand
 from builder.gates.correctness.comparison import Spelling
 from builder.gates.correctness.judged import Steps, judge_cases, pairs
 from builder.gates.correctness.tolerances import EXACT, Tolerance, of_caches
 from builder.gates.finding import Finding, bad, unknown
-from builder.server.flags import tells_of_graphs
+from builder.server.flags import GRAPHS_OFF, tells_of_graphs
 from builder.server.help import Help
 from builder.server.log import LogFacts
 
 NO_GRAPHS = "without CUDA graphs"
 ON_CPU = "on the CPU"
-_SWITCH = "GGML_CUDA_DISABLE_GRAPHS"
-_TOO_OLD = "GPU architecture"
-"""Why a server gives up graphs on GPUs before Ampere."""
 _Said = TypeVar("_Said")
-Again = Callable[[Stand, str], Heard[Steps] | Finding]
+Again = Callable[[Stand, str], Responses[Steps] | Finding]
 """Asks all questions once more: of which server, and how it is called."""
 
 
-def graphs(stand: Stand, served: Heard[Steps], again: Again, spell: Spelling = str) -> Iterator[Finding]:
+def graphs(stand: Stand, served: Responses[Steps], again: Again, spell: Spelling = str) -> Iterator[Finding]:
     """Are answers the same without graphs, and does the log prove that there were some and then none?
 
     Nothing is said of a profile that turns graphs off itself.
     """
     environment = stand.trial.profile.environment
-    if _SWITCH in environment:
+    if GRAPHS_OFF in environment:
         return
-    without = again(stand.told(environment={**environment, _SWITCH: "1"}), NO_GRAPHS)
+    without = again(stand.with_profile(environment={**environment, GRAPHS_OFF: "1"}), NO_GRAPHS)
     if isinstance(without, Finding):
         yield without
         return
@@ -47,17 +44,17 @@ def graphs(stand: Stand, served: Heard[Steps], again: Again, spell: Spelling = s
 def graphs_unproven(used: LogFacts, unused: LogFacts, known: Help) -> Finding | None:
     """What there is to say where logs do not prove that graphs were used by one server and by the other not."""
     if unused.warmed:
-        return bad("graphs", f"{_SWITCH}=1 does not turn CUDA graphs off: {unused.warmed} were warmed up.")
+        return bad("graphs", f"{GRAPHS_OFF}=1 does not turn CUDA graphs off: {unused.warmed} were warmed up.")
     if used.warmed:
         return None
-    if any(_TOO_OLD in reason for reason in used.disabled):
+    if used.too_old_for_graphs:
         return unknown("graphs", "This GPU is too old for CUDA graphs: judge them on a newer one.", used.disabled)
     if not tells_of_graphs(known):
         return unknown("graphs", "This server does not say whether it uses CUDA graphs.")
     return bad("graphs", "No CUDA graph was used, so nothing shows whether they are right.", used.disabled)
 
 
-def cpu(stand: Stand, served: Heard[Steps], again: Again, tolerance: Tolerance, spell: Spelling = str) -> Finding:
+def cpu(stand: Stand, served: Responses[Steps], again: Again, tolerance: Tolerance, spell: Spelling = str) -> Finding:
     """Does the GPU compute what the same image's CPU backend computes?"""
     reference = reference_of("cpu", stand, served, again)
     if isinstance(reference, Finding):
@@ -68,8 +65,8 @@ def cpu(stand: Stand, served: Heard[Steps], again: Again, tolerance: Tolerance, 
 
 
 def reference_of(
-    name: str, stand: Stand, served: Heard[_Said], again: Callable[[Stand, str], Heard[_Said] | Finding]
-) -> Heard[_Said] | Finding:
+    name: str, stand: Stand, served: Responses[_Said], again: Callable[[Stand, str], Responses[_Said] | Finding]
+) -> Responses[_Said] | Finding:
     """What the same image says on the CPU, to be compared with what it said on the GPU.
 
     Args:
@@ -107,7 +104,7 @@ def without_gpu(stand: Stand) -> Stand:
     Servers before the end of 2024 cannot be told to use no device: they get no layers there, and see none.
     """
     profile = stand.trial.profile
-    plain = stand.told(gpu_layers=0, memory_limit="")
+    plain = stand.with_profile(gpu_layers=0, memory_limit="")
     if device := stand.known.find("--device"):
-        return plain.told(extra_arguments=(*profile.extra_arguments, device, "none"))
-    return plain.told(environment={**profile.environment, "CUDA_VISIBLE_DEVICES": ""})
+        return plain.with_profile(extra_arguments=(*profile.extra_arguments, device, "none"))
+    return plain.with_profile(environment={**profile.environment, "CUDA_VISIBLE_DEVICES": ""})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from builder.gates.correctness.asking import Answer, Heard
+from builder.gates.correctness.asking import Answer, Responses
 from builder.gates.correctness.comparison import Compared, Spelling, compare, described, excerpt
 from builder.gates.correctness.questions import TOKENS
 from builder.gates.correctness.tolerances import Tolerance
@@ -45,7 +45,9 @@ class Ruling:
         return self.compared.within(self.case.tolerance)
 
 
-def pairs(expected: Heard[Steps], said: Heard[Steps], alone: Tolerance, together: Tolerance) -> tuple[Case, ...]:
+def pairs(
+    expected: Responses[Steps], said: Responses[Steps], alone: Tolerance, together: Tolerance
+) -> tuple[Case, ...]:
     """Two servers' answers to the same questions.
 
     Args:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from time import monotonic
 from uuid import uuid4
 
+from builder.engine.statuses import NOT_STARTED
 from builder.gates.correctness.needed import (
     ModelFacts,
     Operations,
@@ -40,7 +41,6 @@ _CASE_WORKERS = 8
 _THREADS = 4
 _LEAST = 5.0
 """Seconds that have to be left to begin with further operations."""
-_NOT_STARTED = 125
 
 
 def judge_operations(programs: Programs, trials: Sequence[Trial], scene: Scene) -> Iterator[Finding]:
@@ -83,7 +83,7 @@ def compare_operations(wanted: Operations, backend: str, bench: Bench) -> Findin
     abilities = parse_usage(asked.output)
     if abilities is None:
         said = asked.last_words or tuple(asked.output.splitlines()[-4:])
-        if asked.status is None or asked.status == _NOT_STARTED:
+        if asked.status is None or asked.status == NOT_STARTED:
             return unknown(NAME, f"{OPERATIONS} could not be asked what it takes.", said)
         how = in_words(ServerState(False, asked.status, False))
         return bad(NAME, f"{OPERATIONS}, asked what it takes, {how}.", said)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from builder.gates.correctness.asking import Heard, Stand, Vector, ask_for_tokens, ask_for_vectors
+from builder.gates.correctness.asking import Responses, Stand, Vector, ask_for_tokens, ask_for_vectors
 from builder.gates.correctness.embeddings import judge_vectors
 from builder.gates.correctness.gpu import cpu, reference_of
 from builder.gates.correctness.judged import Steps
@@ -27,24 +27,24 @@ def judge_own_model(stand: Stand) -> Iterator[Finding]:
 
 def _words(stand: Stand) -> Finding:
     ask = ask_for_tokens(written())
-    served = stand.hear(AS_TOLD, ask)
+    served = stand.query(AS_TOLD, ask)
     if isinstance(served, Finding):
         return served
 
-    def again(other: Stand, label: str) -> Heard[Steps] | Finding:
-        return other.hear(label, ask)
+    def again(other: Stand, label: str) -> Responses[Steps] | Finding:
+        return other.query(label, ask)
 
     return _named(cpu(stand, served, again, OWN_MODEL))
 
 
 def _vectors(stand: Stand) -> Finding:
     ask = ask_for_vectors(written())
-    served: Heard[Vector] | Finding = stand.hear(AS_TOLD, ask)
+    served: Responses[Vector] | Finding = stand.query(AS_TOLD, ask)
     if isinstance(served, Finding):
         return served
 
-    def again(other: Stand, label: str) -> Heard[Vector] | Finding:
-        return other.hear(label, ask)
+    def again(other: Stand, label: str) -> Responses[Vector] | Finding:
+        return other.query(label, ask)
 
     reference = reference_of(NAME, stand, served, again)
     if isinstance(reference, Finding):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from builder.engine.statuses import KILLED, NOT_STARTED
 from builder.gates.correctness.needed import Operations
 from builder.gates.correctness.program import ProgramRun
 from builder.gates.correctness.transcript import Case, Result, Run, read_transcript
@@ -15,8 +16,6 @@ from builder.gates.verdict import passed
 from builder.server.running import ServerState
 
 NAME = "operations"
-_NOT_STARTED = 125
-_KILLED = 137
 _SHOWN = 6
 _WIDTH = 240
 
@@ -77,7 +76,7 @@ class Tally:
     def _troubles(self, attempt: Attempt, runs: Sequence[Run]) -> Iterator[str]:
         """What is wrong with how a run ended, apart from cases that failed."""
         ending = attempt.ending
-        if ending is None or ending.status in (None, _NOT_STARTED, _KILLED):
+        if ending is None or ending.status in (None, NOT_STARTED, KILLED):
             return
         mine = [run for run in runs if run.name == self.backend]
         failed = any(case.result is Result.FAILED for run in mine for case in run.cases)
@@ -101,9 +100,9 @@ class Tally:
         ending = attempt.ending
         if ending is None or ending.status is None:
             return
-        if ending.status == _NOT_STARTED:
+        if ending.status == NOT_STARTED:
             yield f"The engine did not start the program: {' '.join(ending.last_words[:1]) or 'it did not say why'}"
-        elif ending.status == _KILLED:
+        elif ending.status == KILLED:
             yield "The program was killed (status 137), as one is that needs more memory than its container may have."
         elif not all(run.ended for run in runs if run.name == self.backend):
             yield "The program ended without summing up."

@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from time import monotonic, sleep
 
+from builder.engine.statuses import MISSING, NOT_EXECUTABLE, NOT_STARTED, WORDS
 from builder.gates.finding import Finding, bad, good, unknown
 from builder.server.client import Client
 from builder.server.cuda_errors import advise
@@ -19,21 +20,7 @@ _DYING, _PAUSE = 20.0, 0.1
 """Seconds between the last that is heard of a process and its end, and between two looks."""
 _SPEAKS = 2.0
 """Seconds for a process that lives to say how it is."""
-_KILLED = 137
-_LIBRARY_MISSING = 127
-_ENGINE_FAILED = 125
-_CANNOT_START = (126, _LIBRARY_MISSING)
-_WORDS = {
-    0: "ended by itself as if it had been asked to (status 0)",
-    1: "gave up with an error of its own (status 1)",
-    _LIBRARY_MISSING: "could not start for want of a program or a library (status 127)",
-    132: "used an instruction that this machine's processor does not have (status 132)",
-    134: "aborted (status 134)",
-    135: "died of a bus error (status 135)",
-    _KILLED: "was killed (status 137)",
-    139: "crashed (status 139: a segmentation fault, or an abort, which ends in one in a container)",
-    143: "was ended by SIGTERM (status 143)",
-}
+_CANNOT_START = (NOT_EXECUTABLE, MISSING)
 
 
 def in_words(state: ServerState, memory: str = "") -> str:
@@ -45,7 +32,7 @@ def in_words(state: ServerState, memory: str = "") -> str:
     if state.out_of_memory:
         within = f"the {memory} that its container may have" if memory else "the memory of this machine"
         return f"was killed because it needed more than {within} (status {state.status})"
-    return _WORDS.get(state.status, f"ended with status {state.status}")
+    return WORDS.get(state.status, f"ended with status {state.status}")
 
 
 def ended(look: str, state: ServerState, facts: LogFacts, memory: str, asked: int) -> Finding:
@@ -57,7 +44,7 @@ def ended(look: str, state: ServerState, facts: LogFacts, memory: str, asked: in
         asked: how many requests it had got.
     """
     when = f"after {asked} requests" if asked else "before it answered anything"
-    why = _explained(state.status, facts.last) if state.status == _LIBRARY_MISSING else advise(facts.complaints)
+    why = _explained(state.status, facts.last) if state.status == MISSING else advise(facts.complaints)
     lines = tuple(dict.fromkeys((*facts.complaints[-4:], *facts.last[-4:])))
     return bad(look, f"The server {in_words(state, memory)} {when}.{f' {why}' if why else ''}", lines)
 
@@ -82,7 +69,7 @@ def _speaks(server: RunningServer) -> bool:
 def not_started(ending: Ending) -> Finding:
     """What there is to say of a server that the engine did not start, or that did not print what it was asked for."""
     said = tuple(line for line in ending.output.splitlines() if line.strip() and "--help" not in line)
-    if ending.status == _ENGINE_FAILED:
+    if ending.status == NOT_STARTED:
         return unknown("start", _explained(ending.status, said), said[:4])
     if ending.status in _CANNOT_START or explain_words(ending, os.uname().machine, Driver.HANDED):
         return bad("start", _explained(ending.status, said), said[:4])

@@ -43,7 +43,7 @@ def _made(live: Live, before: Mapping[str, float]) -> Finding:
     live.client.complete(TEXT, _TOKENS)
     moved = _moved(live, before, lambda by: by[_PROMPT] > 0 and by[_PREDICTED] >= _TOKENS)
     shown = f"moved by {moved[_PROMPT]:.0f} tokens of prompt and {moved[_PREDICTED]:.0f} that were made"
-    if moved[_PROMPT] <= 0 or moved[_PREDICTED] != _TOKENS:
+    if not moved[_PROMPT] > 0 or moved[_PREDICTED] != _TOKENS:
         return bad("metrics", f"The counters {shown}; one request made {_TOKENS}.")
     return good("metrics", f"The counters {shown}, as they should.")
 
@@ -52,7 +52,7 @@ def _embedded(live: Live, before: Mapping[str, float]) -> Finding:
     """Servers before the summer of 2026 do not count the tokens of texts that become vectors."""
     live.client.embed([TEXT])
     moved = _moved(live, before, lambda by: by[_PROMPT] > 0 or by[_DECODED] > 0)
-    if moved[_PROMPT] <= 0 and moved[_DECODED] <= 0:
+    if not any(moved[name] > 0 for name in (_PROMPT, _DECODED)):
         return bad("metrics", "No counter moved by a text that became a vector.")
     shown = f"{moved[_PROMPT]:.0f} tokens and {moved[_DECODED]:.0f} computations"
     return good("metrics", f"The counters moved by {shown} for a text.")

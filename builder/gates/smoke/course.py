@@ -9,6 +9,7 @@ from pathlib import Path
 from builder.engine.container_memory import watch_memory
 from builder.gates.finding import Finding, bad
 from builder.gates.gate import Scene
+from builder.gates.serving.container_memory import NAME as CONTAINER_MEMORY
 from builder.gates.serving.container_memory import container_memory
 from builder.gates.serving.ending import ended, has_ended, not_started, stop
 from builder.gates.serving.start import start
@@ -38,6 +39,11 @@ LOOKS: Mapping[ProfileKind, Mapping[str, Look]] = {
     "embedding": {**_FIRST, "embeddings": embeddings, **_LAST},
 }
 """What is asked by the kind of profile, in this order, after the server is healthy and its pace known."""
+
+
+def looks_of(kind: ProfileKind) -> tuple[str, ...]:
+    """Names of all that a whole course looks at, but for the health check, which not every image has."""
+    return ("start", FIRST_ANSWER, *LOOKS[kind], CONTAINER_MEMORY, "stop")
 
 
 @dataclass(frozen=True)
@@ -120,7 +126,8 @@ def _watch(watched: _Watched, trial: Trial, what: Serving, scene: Scene, log: Pa
         healthy = health_check(trial, server, scene)
         if healthy and not watched.take(HEALTH_CHECK, healthy):
             return
-    watched.findings += (container_memory(memory_watch.peak, trial.profile.memory_limit), stop(server, what.memory))
+    held = container_memory(memory_watch.peak, trial.profile.memory_limit, blind=memory_watch.blind)
+    watched.findings += (held, stop(server, what.memory))
     watched.whole = True
 
 

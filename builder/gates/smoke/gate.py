@@ -12,16 +12,17 @@ from uuid import uuid4
 
 from builder.gates.finding import Finding, bad, unknown
 from builder.gates.gate import Scene, Subject
+from builder.gates.serving.complaints import NAME as LOG
 from builder.gates.serving.complaints import complaints
 from builder.gates.serving.servable import not_servable
 from builder.gates.serving.trial import Trial
 from builder.gates.serving.words import ask_for_words
-from builder.gates.smoke.course import Course, run_course
+from builder.gates.smoke.course import looks_of, run_course
+from builder.gates.smoke.devices import NAME as DEVICES
 from builder.gates.smoke.devices import devices_in_log, list_devices
-from builder.gates.smoke.placement import graphs, offload, on_cpu
+from builder.gates.smoke.placement import COMPUTES_ON, GRAPHS, OFFLOAD, placement
 from builder.gates.verdict import Verdict, verdict_of
 from builder.server.flags import Arguments, Telling, arguments
-from builder.server.help import Help
 from builder.server.profile import model_of
 from builder.server.running import PORT, model_in_container
 
@@ -55,7 +56,14 @@ def judge_smoke(subject: Subject, profile_name: str, scene: Scene) -> Verdict:
         measurements={"profile": profile_name, **measured},
         seconds=monotonic() - started,
         logs=(str(log),) if log.exists() else (),
+        owed=owed(trial),
     )
+
+
+def owed(trial: Trial) -> tuple[str, ...]:
+    """Names of the checks without which an image does not pass."""
+    place = (DEVICES, OFFLOAD, GRAPHS) if trial.on_gpu else (COMPUTES_ON,)
+    return (*looks_of(trial.profile.kind), *place, LOG)
 
 
 def _findings(trial: Trial, scene: Scene, log: Path) -> Iterator[Finding]:
@@ -76,8 +84,9 @@ def _findings(trial: Trial, scene: Scene, log: Path) -> Iterator[Finding]:
     if trial.on_gpu:
         yield listed or devices_in_log(course.facts)
     yield from course.findings
-    yield from _placement(trial, course, known)
-    yield complaints(course.facts)
+    yield from placement(trial, course, known)
+    if course.whole or course.facts.lines:
+        yield complaints(course.facts)
 
 
 def ranks(trial: Trial) -> bool:
@@ -89,14 +98,3 @@ def _wishes(trial: Trial, told: Arguments) -> Iterator[Finding]:
     notes = [note for note in told.notes if trial.on_gpu or "gpu-layers" not in note]
     if notes:
         yield bad("profile", f"{' '.join(notes)} It cannot serve as the profile says.")
-
-
-def _placement(trial: Trial, course: Course, known: Help) -> Iterator[Finding]:
-    if not course.started:
-        return
-    if not trial.on_gpu:
-        yield on_cpu(trial, course.facts)
-        return
-    yield offload(trial, course.facts)
-    if course.whole:
-        yield graphs(trial, course.facts, known)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from time import sleep
 from typing import Any
 
+from builder.engine.statuses import NOT_STARTED
 from builder.engine.throwaway import SANDBOX
 from builder.gates.finding import Finding, bad, good, unknown
 from builder.gates.gate import Scene
@@ -26,7 +27,6 @@ _TIMES = 5
 _PAUSE = 2.0
 """Seconds between them: a machine that is busy for a moment may be too slow for the image's own limit."""
 _SHOWN = 3
-_NOT_STARTED = 125
 
 
 def health_check(trial: Trial, server: RunningServer, scene: Scene) -> Finding | None:
@@ -56,7 +56,7 @@ def _unfounded(words: tuple[str, ...], trial: Trial, scene: Scene) -> Finding | 
     program, *rest = words
     options = (*SANDBOX, "--entrypoint", program)
     done = scene.engine.run_once(trial.image.id, rest, options=options, timeout=_LIMIT, run_id=scene.run_id)
-    if done.returncode == _NOT_STARTED:
+    if done.returncode == NOT_STARTED:
         return unknown(NAME, "The engine did not start the image's health check in a container.", _lines(done))
     if done.returncode:
         return None

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from builder.gates.finding import Finding, bad, good, unknown
 from builder.gates.serving.trial import Trial
-from builder.server.flags import tells_of_graphs
+from builder.gates.smoke.course import Course
+from builder.server.flags import GRAPHS_OFF, tells_of_graphs
 from builder.server.help import Help
 from builder.server.log import Buffer, LogFacts
 
+OFFLOAD, GRAPHS, COMPUTES_ON = "offload", "graphs", "computes-on"
 _CPU = ("CPU", "BLAS", "AMX")
 _CACHELESS = 1
 """The layer that turns what was computed into tokens."""
-_GRAPHS_OFF = "GGML_CUDA_DISABLE_GRAPHS"
-"""Turns graphs off where it is set, whatever it is set to (upstream's ggml-cuda.cu)."""
+
+
+def placement(trial: Trial, course: Course, known: Help) -> Iterator[Finding]:
+    """Where it computed; of a server that was asked everything always, even where its log is silent."""
+    if not (course.whole or course.started):
+        return
+    if not trial.on_gpu:
+        yield on_cpu(trial, course.facts)
+        return
+    yield offload(trial, course.facts)
+    if course.whole:
+        yield graphs(trial, course.facts, known)
 
 
 def offload(trial: Trial, facts: LogFacts) -> Finding:
     """Are as many layers on the GPU as the profile wants, with their weights and their cache?"""
-    name = "offload"
+    name = OFFLOAD
     layers, wanted = facts.offloaded, trial.profile.gpu_layers
-    if layers is None:
+    if layers is None or not facts.buffers:
         return _untold(wanted, facts)
     there, every = layers
     model = [buffer for buffer in facts.on("model") if buffer.on_cuda]
@@ -41,10 +53,14 @@ def offload(trial: Trial, facts: LogFacts) -> Finding:
 
 
 def _untold(wanted: int, facts: LogFacts) -> Finding:
-    name, lines = "offload", _lines(facts.on("model"))
+    name, lines = OFFLOAD, _lines(facts.on("model"))
     if not lines:
         return unknown(name, "Its log does not say where the layers of the model are.", facts.last[-3:])
-    if wanted or any(buffer.on_cuda for buffer in facts.on("model")):
+    if any(buffer.on_cuda for buffer in facts.on("model")):
+        if wanted:
+            return unknown(name, "Weights are on the GPU; its log does not say of how many layers.", lines)
+        return bad(name, "Weights are on the GPU, where the profile wants no layer.", lines)
+    if wanted:
         return bad(name, "It computes on the CPU: its log tells of no layer on a GPU.", lines)
     return good(name, "No layer is on the GPU, as the profile wants.", {"layers_on_gpu": 0})
 
@@ -69,14 +85,14 @@ def _cache(facts: LogFacts) -> tuple[Buffer, ...]:
 
 def graphs(trial: Trial, facts: LogFacts, known: Help) -> Finding:
     """Was the CUDA library built with graphs, and did it use one?"""
-    name = "graphs"
+    name = GRAPHS
     figures = {"graphs_warmed": facts.warmed, "graphs_reused": facts.reused}
     if not facts.cuda:
-        if tells_of_graphs(known):
+        if facts.buffers and tells_of_graphs(known):
             return bad(name, "The CUDA library was not loaded: its log does not name its features.", (), figures)
         return unknown(name, "Its log does not name the features of the CUDA library, so nothing tells of graphs.")
-    if _GRAPHS_OFF in trial.profile.environment:
-        return good(name, f"The profile turns CUDA graphs off by {_GRAPHS_OFF}; none need be used.", figures)
+    if GRAPHS_OFF in trial.profile.environment:
+        return good(name, f"The profile turns CUDA graphs off by {GRAPHS_OFF}; none need be used.", figures)
     if not facts.graphs_built:
         return bad(name, "The CUDA library was built without CUDA graphs.", (facts.cuda,), figures)
     if facts.warmed:
@@ -85,8 +101,8 @@ def graphs(trial: Trial, facts: LogFacts, known: Help) -> Finding:
 
 
 def _unused(trial: Trial, facts: LogFacts, known: Help, figures: Mapping[str, float]) -> Finding:
-    name = "graphs"
-    if "GPU architecture" in " ".join(facts.disabled):
+    name = GRAPHS
+    if facts.too_old_for_graphs:
         return unknown(name, "This GPU is too old for CUDA graphs. Judge it on a newer one.", facts.disabled)
     if not tells_of_graphs(known):
         return unknown(name, "CUDA graphs are built in, but this server does not say whether it uses them.")
@@ -99,7 +115,7 @@ def _unused(trial: Trial, facts: LogFacts, known: Help, figures: Mapping[str, fl
 
 def on_cpu(trial: Trial, facts: LogFacts) -> Finding:
     """Does an image for the CPU compute there?"""
-    name = "computes-on"
+    name = COMPUTES_ON
     buffers = (*facts.on("model"), *_cache(facts))
     elsewhere = [buffer for buffer in buffers if not buffer.device.startswith(_CPU)]
     if not buffers:

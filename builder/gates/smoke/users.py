@@ -5,6 +5,7 @@ from __future__ import annotations
 from builder.gates.finding import Finding, bad, good
 from builder.gates.smoke.counters import idle_within
 from builder.gates.smoke.live import Live
+from builder.gates.verdict import unjudged
 from builder.server.load import TEXTS, Crowd, serve_crowd
 
 _HEALTHY = 200
@@ -26,6 +27,9 @@ def users(live: Live) -> Finding:
         detail = f"Of {crowd.users * crowd.turns} requests of {crowd.users} users at once, {count} got no whole answer"
         return bad(name, f"{detail}. The first: {first.sentence}", first.excerpt, figures)
     limit = live.pace.until_idle(_units(live))
+    if crowd.to_hang_up and not served.hung_up:
+        told = "Nobody could hang up: every answer was whole at once. Judge it with a longer model, or more users"
+        return Finding(unjudged(name, f"{told}."), figures)
     if not idle_within(live.client, limit):
         return bad(name, f"A slot is still busy {limit:.0f} s after the users left.", (), figures)
     if (health := live.client.health()) != _HEALTHY:

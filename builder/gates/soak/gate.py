@@ -30,13 +30,15 @@ from builder.gates.soak.limits import Limits, load_of
 from builder.gates.soak.process import health, out_of_memory, processor, same_process
 from builder.gates.soak.requests import cache_hits, errors, queue, slots_full
 from builder.gates.soak.steadiness import SHORTEST, Lasting, first_token, gpu_memory, memory
+from builder.gates.soak.surroundings import delays, disturbances, doubts_on_trends, doubts_on_waits, unseen
 from builder.gates.verdict import Verdict, verdict_of
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.frame import host_of
-from builder.performance.soak.archive import shelf_of
-from builder.performance.soak.figures import figures, foreign_cores, rounded
+from builder.performance.model_digest import digest_of_model
+from builder.performance.soak.archive import store_of
+from builder.performance.soak.figures import figures, rounded
 from builder.performance.soak.progress import showing
 from builder.performance.soak.run import Soaked, soak
-from builder.performance.trouble import CouldNotMeasure
 from builder.plan.marks import STANDARD
 from builder.server.answers import Deviation
 from builder.server.flags import Arguments, Telling, arguments
@@ -45,10 +47,6 @@ from builder.server.profile import model_of
 from builder.server.running import PORT, ServerNotStarted, ServerState, Serving, model_in_container, serve
 
 NAME = "soak"
-_SLOWED = 0.02
-"""Share of the looks at a GPU that may find it slowed down."""
-_NEIGHBOUR = 0.5
-"""Cores that others may take on the average before that is worth saying."""
 _CLIENT = 0.25
 """Of one core, what the asking may take before that is worth saying."""
 
@@ -60,11 +58,13 @@ class _Course:
     Attributes:
         seen: None where the load never began.
         notes: sentences for people beside the findings.
+        record: the file that holds this soak's record; None where none was written.
     """
 
     findings: tuple[Finding, ...]
     seen: Soaked | None = None
     notes: tuple[str, ...] = ()
+    record: Path | None = None
 
 
 def judge_soak(subject: Subject, profile_name: str, scene: Scene, *, place: Path | None = None) -> Verdict:
@@ -74,6 +74,9 @@ def judge_soak(subject: Subject, profile_name: str, scene: Scene, *, place: Path
         profile_name: a profile of the configuration.
         place: a file or a folder for the record, which is also written while the load runs; None keeps it with those
             of earlier soaks.
+
+    Returns:
+        The measurement `record` names the file of this soak's record; it is None where no load began.
 
     Raises:
         UsageError: the profile names no model file.
@@ -87,6 +90,7 @@ def judge_soak(subject: Subject, profile_name: str, scene: Scene, *, place: Path
     model = model_of(profile_name, scene.config, scene.paths.models, scene.reporter.notice)
     trial = Trial(subject.image, profile, model, scene.gpu_options, scene.gpu)
     course = _soak(subject, profile_name, trial, scene, log, file)
+    record = str(course.record) if course.record else None
     measured = {name: value for finding in course.findings for name, value in finding.measurements.items()}
     found = rounded(figures(course.seen.series, profile.slots, course.seen.cores)) if course.seen else {}
     verdict = verdict_of(
@@ -94,9 +98,9 @@ def judge_soak(subject: Subject, profile_name: str, scene: Scene, *, place: Path
         subject.name,
         subject.image.id,
         [finding.check for finding in course.findings],
-        measurements={"profile": profile_name, **found, **measured},
+        measurements={"profile": profile_name, "record": record, **found, **measured},
         seconds=monotonic() - started,
-        logs=tuple(str(one) for one in (log, file) if one.exists()),
+        logs=(*([str(log)] if log.exists() else []), *([record] if record else [])),
     )
     return replace(verdict, reasons=(*verdict.reasons, *course.notes))
 
@@ -106,7 +110,7 @@ def _file(place: Path | None, subject: Subject, profile_name: str, scene: Scene)
     if place is not None and not place.is_dir():
         return place
     build = subject.image.labels.get(f"{STANDARD}version") or subject.name
-    return shelf_of(place or scene.paths.soaks).place(datetime.now(UTC), (build, profile_name))
+    return store_of(place or scene.paths.soaks).place(datetime.now(UTC), (build, profile_name))
 
 
 def _soak(subject: Subject, profile_name: str, trial: Trial, scene: Scene, log: Path, file: Path) -> _Course:
@@ -119,7 +123,8 @@ def _soak(subject: Subject, profile_name: str, trial: Trial, scene: Scene, log: 
     notes = tuple(note for note in told.notes if trial.on_gpu or "gpu-layers" not in note)
     machine = scene.machine or look_at_machine(scene.engine)
     host = host_of(scene.engine.info().identity)
-    known = Known(subject, profile_name, trial, machine, host, load_of(wanted, trial.profile), limits, notes)
+    digest = digest_of_model(trial.model)
+    known = Known(subject, profile_name, trial, digest, machine, host, load_of(wanted, trial.profile), limits, notes)
     keeper = Keeper(known, file)
     try:
         course = _serve(known, keeper, what, scene, log)
@@ -131,7 +136,7 @@ def _soak(subject: Subject, profile_name: str, trial: Trial, scene: Scene, log: 
     if course.seen:
         made = verdict_of(NAME, "", None, [one.check for one in course.findings], measurements={}, seconds=0.0)
         keeper.finish(made.checks, made.outcome, course.notes)
-    return course
+    return replace(course, record=file if keeper.written else None)
 
 
 def _prepared(trial: Trial, scene: Scene) -> tuple[Arguments, Serving] | Finding:
@@ -160,8 +165,8 @@ def _serve(known: Known, keeper: Keeper, what: Serving, scene: Scene, log: Path)
             stopped = stop(server, limit) if state.running else None
     except ServerNotStarted as refusal:
         return _Course((not_started(refusal.ending),))
-    except (CouldNotMeasure, Deviation) as trouble:
-        return _Course((_never_began(trouble, read_log(log, trial.needs)),))
+    except (CouldNotMeasure, Deviation) as error:
+        return _Course((_never_began(error, read_log(log, trial.needs)),))
     facts = read_log(log, trial.needs)
     findings = tuple(_judged(known, seen, state, facts, limit))
     return _Course((*findings, *([stopped] if stopped else []), complaints(facts)), seen, tuple(_notes(known, seen)))
@@ -175,17 +180,17 @@ def _both(first: Callable[[Soaked], None], second: Callable[[Soaked], None]) -> 
     return take
 
 
-def _never_began(trouble: CouldNotMeasure | Deviation, facts: LogFacts) -> Finding:
+def _never_began(error: CouldNotMeasure | Deviation, facts: LogFacts) -> Finding:
     said = tuple(dict.fromkeys((*facts.complaints[-4:], *facts.last[-4:])))
-    if isinstance(trouble, BuilderError):
-        return bad("start", f"{trouble.cause} {trouble.remedy}", said)
-    return bad("start", trouble.sentence, (*trouble.excerpt, *said))
+    if isinstance(error, BuilderError):
+        return bad("start", f"{error.cause} {error.remedy}", said)
+    return bad("start", error.sentence, (*error.excerpt, *said))
 
 
 def _judged(known: Known, seen: Soaked, state: ServerState, facts: LogFacts, memory_limit: str) -> Iterator[Finding]:
     profile, limits, series = known.trial.profile, known.limits, seen.series
     lasting = Lasting(known.load.seconds if seen.whole else series.seconds, limits, profile.slots)
-    doubt = " ".join(_disturbed(seen))
+    doubt = doubts_on_waits(seen)
     yield same_process(seen, state, facts, memory_limit)
     yield out_of_memory(seen, state, memory_limit)
     yield errors(series, limits)
@@ -197,22 +202,11 @@ def _judged(known: Known, seen: Soaked, state: ServerState, facts: LogFacts, mem
     yield processor(seen, limits)
     yield container_memory(seen.peak, profile.memory_limit)
     trends = [
-        first_token(series, lasting, vectors=profile.embeddings, doubt=doubt),
+        first_token(series, lasting, vectors=profile.embeddings, doubt=doubts_on_trends(seen)),
         memory(series, lasting),
         *([gpu_memory(series, lasting)] if known.trial.on_gpu else []),
     ]
     yield from (finding for finding in trends if finding)
-
-
-def _disturbed(seen: Soaked) -> Iterator[str]:
-    """What made the machine slower for a time, or may have."""
-    _, slowed = seen.series.column("gpu_slowed")
-    if slowed and sum(slowed) > _SLOWED * len(slowed):
-        why = ", ".join(seen.slow_reasons)
-        yield f"The GPU was slowed down ({why}) at {sum(slowed) / len(slowed):.0%} of the looks."
-    foreign = foreign_cores(seen.series)
-    if foreign is not None and foreign > _NEIGHBOUR:
-        yield f"Others took {foreign:.1f} of this machine's cores meanwhile."
 
 
 def _notes(known: Known, seen: Soaked) -> Iterator[str]:
@@ -223,7 +217,7 @@ def _notes(known: Known, seen: Soaked) -> Iterator[str]:
             f"In the {spell_duration(lasting.seconds)} that were asked for, no slow rise of latency or memory shows: "
             f"that was not judged, and takes {least} at least."
         )
-    yield from _disturbed(seen)
+    yield from (*disturbances(seen), *delays(seen), *unseen(seen, on_gpu=known.trial.on_gpu))
     found = figures(seen.series, known.trial.profile.slots, seen.cores)
     client = found["client_processor_share"]
     if client is not None and client > _CLIENT:

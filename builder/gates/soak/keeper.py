@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -36,6 +35,7 @@ class Known:
 
     Attributes:
         profile_name: the profile's name in builder.toml.
+        digest: of the model's file.
         host: what no other machine has; empty where that is not known.
         notes: a sentence for each thing that a person should know.
     """
@@ -43,6 +43,7 @@ class Known:
     subject: Subject
     profile_name: str
     trial: Trial
+    digest: str
     machine: MachineFacts
     host: str
     load: Load
@@ -57,17 +58,18 @@ class Keeper:
     Attributes:
         file: where it is written.
         seen: the last that was seen.
+        written: whether the file is this soak's record.
     """
 
     known: Known
     file: Path
     seen: Soaked = _NOTHING
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
-    _digest: str = ""
+    written: bool = False
     _due: float = field(default_factory=lambda: monotonic() + _PERIOD)
 
     def take(self, seen: Soaked) -> None:
-        """Remember what was seen so far, and write it down every minute.
+        """Remember what was seen so far, and write it down every minute; may be called in any thread.
 
         Raises:
             MachineError: the disk is full or may not be written to.
@@ -75,7 +77,7 @@ class Keeper:
         self.seen = seen
         began = monotonic()
         if began >= self._due:
-            write_soak(self._record(), self.file)
+            self._write(self._record())
             self._due = began + max(_PERIOD, _SHARE * (monotonic() - began))
 
     def interrupt(self, why: str) -> None:
@@ -84,7 +86,7 @@ class Keeper:
         Raises:
             MachineError: the disk is full or may not be written to.
         """
-        write_soak(self._record(interrupted=why), self.file)
+        self._write(self._record(interrupted=why))
 
     def finish(self, checks: Iterable[Check], outcome: Outcome, notes: Iterable[str]) -> None:
         """Write down all, with what it was judged to be.
@@ -105,7 +107,11 @@ class Keeper:
                 "notes": (*self.known.notes, *notes),
             }
         )
+        self._write(record)
+
+    def _write(self, record: SoakRecord) -> None:
         write_soak(record, self.file)
+        self.written = True
 
     def _record(self, interrupted: str = "") -> SoakRecord:
         known, seen = self.known, self.seen
@@ -126,12 +132,5 @@ class Keeper:
 
     def _subject(self) -> SubjectRecord:
         known = self.known
-        model = known.trial.model
-        self._digest = self._digest or (model.made.digest if model.made else _digest_of(model.path))
-        served = Served(known.profile_name, known.trial.profile, model.path, self._digest)
+        served = Served(known.profile_name, known.trial.profile, known.trial.model.path, known.digest)
         return describe("A", known.subject.name, known.subject.image, served)
-
-
-def _digest_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}"

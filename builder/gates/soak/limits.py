@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from builder.endurance import Soak, share, size
+from builder.endurance import Soak, size
 from builder.performance.soak.plan import Load
 from builder.profiles import Profile
+from builder.section import parse_share
 
 _MIB = 1 << 20
 
@@ -40,11 +41,11 @@ class Limits:
     def of(cls, wanted: Soak, *, brief: bool) -> Limits:
         """From the configuration."""
         return cls(
-            errors=share(wanted.error_limit),
-            drift=share(wanted.drift_limit),
+            errors=parse_share(wanted.error_limit),
+            drift=parse_share(wanted.drift_limit),
             growth=size(wanted.memory_growth_limit) / _MIB,
-            processor=share(wanted.cpu_limit),
-            cache=share(wanted.cache_hit_floor),
+            processor=parse_share(wanted.cpu_limit),
+            cache=parse_share(wanted.cache_hit_floor),
             queue=wanted.queue_limit,
             wait=wanted.wait_limit,
             brief=brief,

@@ -6,6 +6,7 @@ than ten minutes show nothing but the beginning: then memory that plainly grows 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -14,6 +15,7 @@ from builder.console import spell_duration
 from builder.gates.finding import Finding, bad, good
 from builder.gates.soak.limits import Limits
 from builder.gates.verdict import unjudged
+from builder.performance.rules import ratio_of
 from builder.performance.soak.figures import in_order, waits_for_slots, warm_after
 from builder.performance.soak.series import Ended, Series
 from builder.performance.soak.trend import LEAST, Trend, trend
@@ -66,7 +68,8 @@ def first_token(series: Series, lasting: Lasting, *, vectors: bool, doubt: str =
     """Does the first token take as long at the end as at the beginning?
 
     What is asked differs in length, and what of it is in the cache: each time is compared with what is usual for its
-    kind and about as many tokens to compute. Time without a slot is left out, for it says how much is asked; that is
+    kind and about as many tokens to compute. Logarithms of that rise along a line, so that the change is that of the
+    end against the beginning, as the limit is. Time without a slot is left out, for it says how much is asked; that is
     judged by itself.
 
     Args:
@@ -79,10 +82,10 @@ def first_token(series: Series, lasting: Lasting, *, vectors: bool, doubt: str =
     name, limit = "drift", lasting.limits.drift
     what = "vectors" if vectors else "the first token"
     times, ratios = _compared(series, lasting.slots, warm_after(lasting.seconds))
-    found = trend(times, ratios, _LATENCIES)
+    found = trend(times, [math.log(ratio) for ratio in ratios], _LATENCIES)
     if found is None:
         return lasting.too_short(name, f"Too few answers came to say whether the time to {what} grows")
-    rise, low, high = (value * found.seconds for value in (found.slope, found.low, found.high))
+    rise, low, high = (ratio_of(value * found.seconds) - 1 for value in (found.slope, found.low, found.high))
     shown = f"From beginning to end the time to {what} changed by {rise:+.0%} ({low:+.0%} to {high:+.0%})"
     figures = {"drift": round(rise, 4), "drift_low": round(low, 4), "drift_high": round(high, 4)}
     if not lasting.long:
@@ -93,7 +96,7 @@ def first_token(series: Series, lasting: Lasting, *, vectors: bool, doubt: str =
         return bad(name, f"{shown}; {limit:.0%} may be. It gets slower as it serves.", measurements=figures)
     if high <= limit:
         return good(name, f"{shown}; {limit:.0%} may be.", figures)
-    needed = _needed(found.needed(limit / found.seconds, per_run=True))
+    needed = _needed(found.needed(math.log1p(limit) / found.seconds, per_run=True))
     return Finding(unjudged(name, f"{shown}; {limit:.0%} may be, and it is open whether it is more. {needed}"), figures)
 
 
@@ -165,6 +168,8 @@ def _compared(series: Series, slots: int, since: float) -> tuple[list[float], li
     known = [points for points in groups.values() if len(points) >= _OF_A_KIND]
     usual = [max(median(taken for _, taken in points), _LEAST) for points in known]
     pairs = sorted(
-        (sent, taken / middle) for points, middle in zip(known, usual, strict=True) for sent, taken in points
+        (sent, max(taken, _LEAST) / middle)
+        for points, middle in zip(known, usual, strict=True)
+        for sent, taken in points
     )
     return [sent for sent, _ in pairs], [ratio for _, ratio in pairs]

@@ -1,18 +1,23 @@
-"""Does a container of the image start the server, as whom, and can anybody tell whether it is well?"""
+"""Does a container of the image start the server, as whom, and can anybody tell whether it is well?
+
+Of commands that are not the build's own only names are shown, for their words may be secrets.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from builder.gates.structure.examined import Examined, listed
 from builder.gates.structure.files import FileKind
 from builder.gates.structure.identity import ROOT, identity_of
 from builder.gates.structure.libraries import loader_of
+from builder.gates.structure.secrets import is_secret
 from builder.gates.verdict import Check, failed, passed
 from builder.plan.marks import FOLDER
+from builder.secrets import may_be_secret
 
 _SERVER = "llama-server"
 _HEALTH = ("CMD", "llama-health")
@@ -23,6 +28,7 @@ _RETRIES = 2
 _PORTS = frozenset({"8080/tcp"})
 _REBUILD = "Build it again with `builder build`, or check what the runtime base sets."
 _SIGTERM = "SIGTERM"
+_OPTION = re.compile(r"--?[A-Za-z][\w-]*")
 _STEERS = re.compile(r"(LLAMA|GGML)_|CUDA_(VISIBLE_DEVICES|DISABLE|FORCE|LAUNCH|CACHE|MODULE|DEVICE)|LD_LIBRARY_PATH$")
 _OURS = {"LLAMA_ARG_HOST": "0.0.0.0", "LLAMA_ARG_PORT": "8080"}  # noqa: S104
 
@@ -44,9 +50,11 @@ def _entry_point(examined: Examined) -> Check:
     name = "entry-point"
     words = list(examined.config.get("Entrypoint") or ())
     if [posixpath.basename(word) for word in words] != [_SERVER]:
-        return failed(name, f"The entry point is {words or 'not set'}, not {_SERVER}. {_REBUILD}")
-    if examined.config.get("Cmd"):
-        return failed(name, f"The server is given arguments by the image: {examined.config['Cmd']}. {_REBUILD}")
+        return failed(name, f"The entry point is {_named(words)}, not {_SERVER} alone. {_REBUILD}")
+    if given := list(examined.config.get("Cmd") or ()):
+        options = [option[0] for word in given if (option := _OPTION.match(word))]
+        shown = listed(options) if options else f"{len(given)} words"
+        return failed(name, f"The server is given arguments by the image: {shown}. {_REBUILD}")
     for program in dict.fromkeys((words[0], _SERVER)):
         found = examined.files.on_path(program, examined.path)
         if found is None:
@@ -54,6 +62,14 @@ def _entry_point(examined: Examined) -> Check:
         if posixpath.dirname(found.path) != FOLDER:
             return failed(name, f"{program} on PATH is {found.path}, not the one in {FOLDER}. {_REBUILD}")
     return passed(name, f"{_SERVER}, on PATH, executable.")
+
+
+def _named(words: Sequence[str]) -> str:
+    """A command by its first word, and how many there are besides."""
+    if not words:
+        return "not set"
+    first = words[0].split()[:1]
+    return f"{' '.join(first)} with {len(words) - 1} words" if len(words) > 1 else " ".join(first)
 
 
 def _curl(examined: Examined) -> Check:
@@ -74,8 +90,7 @@ def _health(examined: Examined) -> Check:
     health = examined.config.get("Healthcheck") or {}
     test = tuple(health.get("Test") or ())
     if test != _HEALTH:
-        said = " ".join(test) if test else "not set"
-        return failed(name, f"The health check is {said}, not `{' '.join(_HEALTH)}`. {_REBUILD}")
+        return failed(name, f"The health check is {_named(test)}, not `{' '.join(_HEALTH)}`. {_REBUILD}")
     found = examined.files.on_path(_HEALTH[1], examined.path)
     if found is None:
         return failed(name, f"There is no {_HEALTH[1]} that can be executed on PATH. {_REBUILD}")
@@ -127,7 +142,7 @@ def _environment(examined: Examined) -> Check:
     """Variables that change what the server computes or where: a profile's words would not be all that counts."""
     name = "environment"
     strange = [
-        f"{key}={value}"
+        key if may_be_secret(key) or is_secret(value) else f"{key}={value}"
         for key, value in examined.environment.items()
         if _STEERS.match(key) and _OURS.get(key) != value
     ]
@@ -149,7 +164,7 @@ def _extras(examined: Examined) -> Check:
     name = "extras"
     ports = sorted(set(examined.config.get("ExposedPorts") or ()))
     extras = [f"volume {path}" for path in sorted(examined.config.get("Volumes") or ())]
-    extras += [f"ONBUILD {line}" for line in examined.config.get("OnBuild") or ()]
+    extras += [f"ONBUILD {' '.join(line.split()[:1])}" for line in examined.config.get("OnBuild") or ()]
     extras += [f"port {port}" for port in ports if port not in _PORTS]
     if extras:
         return failed(name, f"The image declares what the build does not: {listed(extras)}. {_REBUILD}")

@@ -137,6 +137,7 @@ class StructureGate:
     exit_code = ExitCode.STRUCTURE
     needs_machine = False
     confirms = False
+    alone = False
     profile: str | None = None
 
     def judge(self, subject: Subject, scene: Scene) -> Verdict:

@@ -11,7 +11,6 @@ from builder.gates.structure.files import File, FileKind
 ROOT = 0
 _ID, _GROUP = 2, 3
 """Fields of /etc/passwd and /etc/group."""
-_STICKY = 0o1000
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class Identity:
         return self.user == ROOT or bool(file.mode >> shift & right)
 
     def may_write(self, file: File) -> bool:
-        """Whether it may change a file, or what is in a folder; folders such as /tmp are for everybody."""
-        if file.kind is FileKind.LINK or file.mode & _STICKY:
+        """Whether it may change a file, or put files into a folder."""
+        if file.kind is FileKind.LINK:
             return False
         mine = file.owner == self.user and file.mode & 0o200
         ours = file.group == self.group and file.mode & 0o020

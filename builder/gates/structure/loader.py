@@ -119,6 +119,12 @@ class Loader:
                 loaded.append(library)
         return Process(paths, tuple(missing), tuple(_lacking(loaded, known)))
 
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """Where libraries of any binary are looked for, beside the folders that a binary names itself."""
+        names = (*(f"lib/{multiarch}" for multiarch in _MULTIARCH.values()), "lib64", "lib")
+        return (*self._library_path, *self._configured, *(f"{root}/{name}" for name in names for root in ("", "/usr")))
+
     def _find(self, name: str, asking: Loaded) -> Loaded | None:
         for place in self._places(name, asking):
             binary = self._binary(place)

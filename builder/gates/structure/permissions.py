@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from builder.gates.structure.examined import Examined, listed
 from builder.gates.structure.files import File, FileKind
 from builder.gates.structure.identity import ROOT, identity_of
+from builder.gates.structure.libraries import loader_of
 from builder.gates.verdict import Check, failed, passed, unjudged
 from builder.plan.marks import FOLDER
 
@@ -18,6 +19,7 @@ _USUAL = frozenset(
 """Programs with set-user-ID or set-group-ID that the essential packages of Debian and Ubuntu bring."""
 _USUAL_PLACES = ("/usr/bin", "/usr/sbin", "/bin", "/sbin")
 _SHOWN = 12
+_STICKY = 0o1000
 _REBUILD = "Build it again with `builder build`."
 _REMEDY = "Take the set-user-ID and set-group-ID bits and the capabilities away, or the files."
 
@@ -61,7 +63,9 @@ def _changeable(examined: Examined) -> Check:
     server, home = identity_of(examined), examined.environment.get("HOME") or "/"
     its_own = {file.path for file in examined.files.below(home)} if home != "/" else set()
     writable = [file for file in examined.files.entries.values() if file.path not in its_own]
+    searched = _searched(examined)
     writable = [file for file in writable if file.kind is not FileKind.OTHER and server.may_write(file)]
+    writable = [file for file in writable if not _is_for_everybody(file) or file.path in searched]
     if writable:
         return failed(
             name,
@@ -69,6 +73,17 @@ def _changeable(examined: Examined) -> Check:
             tuple(map(_describe, writable[:_SHOWN])),
         )
     return passed(name, f"Only root may change what is in {FOLDER}, and the server nothing outside of its HOME.")
+
+
+def _is_for_everybody(file: File) -> bool:
+    """Whether it is a folder such as /tmp, in which nobody may change the files of others."""
+    return file.kind is FileKind.FOLDER and bool(file.mode & _STICKY)
+
+
+def _searched(examined: Examined) -> frozenset[str]:
+    """Folders where programs and libraries are looked for: what is put there takes another's place."""
+    folders = (*examined.path.split(":"), *loader_of(examined).folders)
+    return frozenset(found.path for folder in folders if folder and (found := examined.files.find(folder)))
 
 
 def _of_server(examined: Examined) -> Iterator[File]:

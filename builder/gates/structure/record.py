@@ -11,9 +11,11 @@ from typing import Any
 from builder.engine.images import Image
 from builder.gates.structure.examined import Examined, listed
 from builder.gates.structure.files import Files
+from builder.gates.structure.secrets import is_secret
 from builder.gates.verdict import Check, failed, passed, unjudged
 from builder.plan.digest import digest_of
 from builder.plan.marks import INHERITABLE, OWN, RECORD, STANDARD
+from builder.secrets import STARS
 from builder.source.patches.status import APPLIED
 from builder.upstream.revision import Revision
 
@@ -42,7 +44,7 @@ def check_record(examined: Examined) -> Iterator[Check]:
     except KeyError as error:
         yield unjudged("record", f"The build record at {RECORD} has another form than today's: no {error}. {_REBUILD}")
         return
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         yield failed("record", f"The build record at {RECORD} cannot be read: {error}. {_REBUILD}")
         return
     yield _true(plan, digest)
@@ -54,7 +56,7 @@ def read_record(files: Files) -> Mapping[str, Any]:
     """The build record; empty where there is none that could be read, as the check of it says."""
     try:
         found = json.loads(files.text(RECORD) or "")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 
@@ -129,13 +131,17 @@ def _true(plan: Mapping[str, Any], digest: str) -> Check:
 
 def _labels(labels: Mapping[str, str], wanted: Mapping[str, str]) -> Check:
     wrong = [
-        f"{name} is {labels.get(name, '')!r}, the record says {value!r}"
+        f"{name} is {_shown(labels.get(name, ''))}, the record says {_shown(value)}"
         for name, value in wanted.items()
         if labels.get(name, "") != value
     ]
     if wrong:
         return failed("labels", f"Labels are not what was built: {listed(wrong, 2)}. {_REBUILD}", tuple(wrong))
     return passed("labels", f"All {len(wanted)} labels say what the build record says.")
+
+
+def _shown(value: str) -> str:
+    return STARS if is_secret(value) else repr(value)
 
 
 def _foreign(labels: Mapping[str, str], wanted: Mapping[str, str]) -> Check:
@@ -145,6 +151,6 @@ def _foreign(labels: Mapping[str, str], wanted: Mapping[str, str]) -> Check:
         return failed(
             "foreign-labels",
             f"Labels come from a base image or from elsewhere: {listed(sorted(foreign))}. {_REBUILD}",
-            tuple(f"{name}={labels[name]}" for name in sorted(foreign)),
+            tuple(sorted(foreign)),
         )
     return passed("foreign-labels", "No label comes from a base image.")

@@ -12,16 +12,10 @@ from builder.gates.structure.reading import PACKAGED
 from builder.gates.structure.tokens import holds_secret
 from builder.gates.verdict import Check, failed, passed, unjudged
 from builder.process import credentials_in
+from builder.secrets import is_secret_name, is_secret_option
 
-_NAMES = re.compile(
-    r"(TOKEN|PASSW(OR)?D|PASSPHRASE|SECRET|CREDENTIAL|(API|ACCESS|PRIVATE|SECRET)_?KEY|AUTH)S?(_?\d+|_VALUE)?$"
-    r"|(^|_)(PASS|PAT)$|^AWS_",
-    re.IGNORECASE,
-)
-_HARMLESS = frozenset({"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PAGER"})
-_OPTION = re.compile(
-    r"(?<!\S)--?(password|passwd|token|api-key|secret)[= ](?!\$)\S+|\bBearer [\w.~+/-]{16,}", re.IGNORECASE
-)
+_OPTION = re.compile(r"(?<!\S)--?([A-Za-z][\w-]*)[= ](?![$-])\S")
+_BEARER = re.compile(r"\bBearer [\w.~+/-]{16,}", re.IGNORECASE)
 """Secrets that a command is given."""
 _ASSIGNMENT = re.compile(r"(?<![\w.-])([A-Za-z_]\w*)=(\"[^\"]+\"|'[^']+'|[^\s\"']+)")
 _LEFT_OUT = (
@@ -54,15 +48,16 @@ def check_secrets(examined: Examined) -> Iterator[Check]:
 
 def _in_values(kind: str, values: Mapping[str, str]) -> Iterator[str]:
     for name, value in values.items():
-        if value and (_is_secret_name(name) or _is_secret(value)):
+        if value and (is_secret_name(name) or is_secret(value)):
             yield f"{kind} {name}"
 
 
 def _in_history(commands: tuple[str, ...]) -> Iterator[str]:
     for number, command in enumerate(reversed(commands), 1):
         given = [name for name, value in _ASSIGNMENT.findall(command) if not value.strip("\"'").startswith("$")]
-        names = [name for name in given if _is_secret_name(name)]
-        if names or _OPTION.search(command) or _is_secret(command):
+        names = [name for name in given if is_secret_name(name)]
+        names += filter(is_secret_option, _OPTION.findall(command))
+        if names or _BEARER.search(command) or is_secret(command):
             yield f"step {number} of the history{f' ({names[0]})' if names else ''}"
 
 
@@ -76,9 +71,6 @@ def _in_files(examined: Examined, layers: Layers) -> Iterator[str]:
             yield f"file {path}, which a later layer hides"
 
 
-def _is_secret_name(name: str) -> bool:
-    return name.upper() not in _HARMLESS and bool(_NAMES.search(name.rpartition(".")[2].replace("-", "_")))
-
-
-def _is_secret(value: str) -> bool:
+def is_secret(value: str) -> bool:
+    """Whether a value has a secret in it, whatever it is called."""
     return holds_secret(value) or any(credentials_in(word) for word in value.split())

@@ -145,7 +145,7 @@ BROKEN: Mapping[str, tuple[str, str, str]] = {
         f"execute {FOLDER}/llama-bench",
     ),
     "a volume": (f"VOLUME {FOLDER}", "extras", f"volume {FOLDER}"),
-    "an instruction for images from it": ("ONBUILD USER root", "extras", "ONBUILD USER root"),
+    "an instruction for images from it": ("ONBUILD USER root", "extras", "ONBUILD USER."),
     "another port": ("EXPOSE 22", "extras", "port 22/tcp"),
     "a health check once a day": (
         'HEALTHCHECK --interval=24h --timeout=5s --start-period=60s --retries=2 CMD ["llama-health"]',

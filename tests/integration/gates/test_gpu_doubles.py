@@ -172,7 +172,7 @@ def test_the_table_names_the_gpu_and_says_what_came_of_it(host: Host) -> None:
     done = host.builder("smoke", host.image, "--profile", "chat")
     assert done.returncode == ExitCode.UNJUDGED, done.stderr
     title, gpu, *rest = done.stdout.splitlines()
-    assert title.startswith("smoke on GPU 0: could not judge")
+    assert title.startswith("smoke (chat) on GPU 0: could not judge")
     assert gpu.strip() == "NVIDIA L4 (GPU-aaaaaaaa), 24.15 GB, driver 580.65.06, at most 72 W"
     assert H100.uuid in "".join(line.strip() for line in rest)
 
@@ -205,11 +205,12 @@ def test_a_gpu_that_the_container_does_not_see_is_not_judged_on(host: Host) -> N
 @pytest.mark.parametrize("gpus", ["auto", "0,1"])
 def test_a_driver_that_is_too_old_is_refused_before_anything_starts(host: Host, gpus: str) -> None:
     write_smi(host.programs, "550.54.15")
-    done = host.builder("--verbose", "judge", host.image, "--gpus", gpus, "--json")
-    assert done.returncode == ExitCode.MACHINE
-    error = json.loads(done.stdout)["error"]
-    assert error["cause"] == "Driver 550.54.15 serves CUDA up to 12.4; this image needs 13.0."
-    assert error["remedy"] == "Install driver 580 or newer, or build with `--cuda-release 12.4`."
+    done = host.builder("--verbose", "judge", host.image, "--gate", "smoke", "--gpus", gpus, "--json")
+    assert done.returncode == ExitCode.UNJUDGED, done.stderr
+    told = "Driver 550.54.15 serves CUDA up to 12.4; this image needs 13.0."
+    remedy = "Install driver 580 or newer, or build with `--cuda-release 12.4`."
+    reasons = [verdict["reasons"] for verdict in json.loads(done.stdout)["verdicts"]]
+    assert reasons == [[f"{told} {remedy}"]] * len(gpus.split(","))
     assert "docker" in done.stderr
     assert " run " not in done.stderr
 
