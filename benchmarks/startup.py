@@ -57,7 +57,19 @@ def main() -> int:
 
 
 def _build(builder: str) -> list[str]:
-    return [builder, "build", "--cpu", "--origin", str(_TREE), "--build-number", "10991", "--name", _BUILT]
+    return [
+        builder,
+        "build",
+        "--until",
+        "built",
+        "--cpu",
+        "--origin",
+        str(_TREE),
+        "--build-number",
+        "10991",
+        "--name",
+        _BUILT,
+    ]
 
 
 def _forget() -> None:

@@ -164,6 +164,12 @@ def found(trials: Sequence[Trial]) -> Rate:
     return Rate(sum(bool(one.slower) for one in own), len(own))
 
 
+def lacking(trials: Sequence[Trial], wanted: int) -> str:
+    """Of which kinds there are fewer trials that count than were asked for; empty where there are enough."""
+    counts = {kind: sum(one.counts and one.kind == kind for one in trials) for kind in (SAME, SLOWER)}
+    return ", ".join(f"{number} of {wanted} {kind}" for kind, number in counts.items() if number < wanted)
+
+
 def is_kept(trials: Sequence[Trial]) -> bool:
     """Whether there are trials of both kinds, and neither limit is passed."""
     wrong, right = false_alarms(trials), found(trials)

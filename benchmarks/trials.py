@@ -12,8 +12,9 @@ that holds for all looks after every round and all deciding figures together (98
 where B is slower by more than is allowed, and a second batch of rounds agrees.
 
 What is finished is in the file, and a further call goes on from there. A trial with fewer than three rounds that count,
-because others took the processor, is kept in the file, counted apart, and made anew. Ends with status 1 where more than
-1 of 20 is a false alarm or fewer than 18 of 20 are found.
+because others took the processor, is kept in the file, counted apart, and made anew. Ends with status 0 where there are
+as many trials of both kinds as were asked for, at most 1 of 20 is a false alarm and at least 18 of 20 are found; else
+with 1.
 """
 
 from __future__ import annotations
@@ -28,7 +29,20 @@ from time import monotonic
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.trialbook import SAME, SLOWER, Terms, Trial, append, false_alarms, found, is_kept, read, table, trial
+from benchmarks.trialbook import (
+    SAME,
+    SLOWER,
+    Terms,
+    Trial,
+    append,
+    false_alarms,
+    found,
+    is_kept,
+    lacking,
+    read,
+    table,
+    trial,
+)
 from builder.config import load
 from builder.console import Reporter
 from builder.engine.client import Engine
@@ -37,10 +51,11 @@ from builder.engine.throwaway import this_run
 from builder.errors import BuilderError
 from builder.paths import Paths
 from builder.performance.aims import Pair
-from builder.performance.conditions import look_at_processor, processor_conditions
-from builder.performance.effort import Effort, Work, fit
+from builder.performance.bench_run import take_bench
+from builder.performance.conditions import Watch
+from builder.performance.effort import Effort, Work
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.interleaving import order
-from builder.performance.llama_bench import run_bench
 from builder.performance.loop import take_rounds
 from builder.performance.measure import Measured
 from builder.performance.prepare import Prepared, prepare
@@ -60,6 +75,7 @@ _CHAT = profile("chat", context=512, slots=2, users=2, **{"extra-arguments": ("-
 _EFFORT = Effort("brief", 0.8, 16)
 _PROMPT, _ANSWER, _TIMES = 512, 128, 3
 """Of llama-bench: short runs, so that those that are compared lie close together in time."""
+_WHOLE = 100.0
 Measure = Callable[[int, Container[str]], Iterable[Measured]]
 
 
@@ -77,13 +93,13 @@ def bench_alone(pair: Sequence[Prepared], work: Work, tools: Tools) -> Measure:
 
     def measure(number: int, _: Container[str]) -> Iterator[Measured]:
         for place, name in enumerate(order(list(subjects), number)):
-            one, began, before = subjects[name], monotonic(), look_at_processor()
-            assert one.bench
-            samples = run_bench(one.bench, one.subject.profile, one.serving, work, tools, on_gpu=False)
-            took = monotonic() - began
-            seen = processor_conditions(before, look_at_processor(), took, on_gpu=False)
-            run = Run(name, number, number * 4 + place, samples, seen.figures, seen.set_aside)
-            yield Measured(run, {}, (), None, tools.logs, took)
+            began = monotonic()
+            done = take_bench(subjects[name], work, tools, Watch(None))
+            figures = {figure: value for seen in done.conditions for figure, value in seen.figures.items()}
+            aside = " ".join(seen.set_aside for seen in done.conditions if seen.set_aside)
+            unseen = tuple(seen.unseen for seen in done.conditions if seen.unseen)
+            run = Run(name, number, number * 4 + place, done.samples, figures, aside)
+            yield Measured(run, {}, (), None, tools.logs, monotonic() - began, unseen=unseen)
 
     return measure
 
@@ -95,11 +111,18 @@ def with_server(pair: Sequence[Prepared], work: Work, tools: Tools) -> Measure:
 
 
 def try_once(kind: str, measure: Measure, rules: Rules) -> Trial:
-    """One comparison from its first round to its answer."""
+    """One comparison from its first round to its answer.
+
+    Raises:
+        BuilderError: it could not be measured to its end.
+    """
     began = monotonic()
     taken = take_rounds(measure, Pair("A", "B", rules), lambda _: None)
-    if taken.error or taken.decision is None:
-        raise SystemExit(f"A trial could not be measured: {taken.interrupted}")
+    if taken.error:
+        raise taken.error
+    assert taken.decision
+    for sentence in taken.unseen:
+        print(sentence, file=sys.stderr)  # noqa: T201
     return trial(kind, taken.runs, taken.decision, monotonic() - began)
 
 
@@ -131,6 +154,7 @@ def main() -> None:
     asked = "the server and llama-bench" if options.server else f"pp{_PROMPT} tg{_ANSWER}, {_TIMES} times"
     terms = Terms(image.id, options.share, asked, options.rounds, options.limit)
     trials = read(options.file, terms)
+    failed = False
     try:
         pair, work = _ready(options.image, image, tools)
         slowed = (pair[0], limited(pair[1], options.share / 100))
@@ -139,11 +163,14 @@ def main() -> None:
     except KeyboardInterrupt:
         print("Interrupted; the same call goes on.", file=sys.stderr)  # noqa: T201
     except BuilderError as error:
-        print(f"{error.cause} {error.remedy}", file=sys.stderr)  # noqa: T201
+        failed = True
+        print(" ".join((error.cause, error.remedy, *error.excerpt)), file=sys.stderr)  # noqa: T201
     for row in table(trials):
         print("| " + " | ".join(row) + " |")  # noqa: T201
     print(f"False alarms: {false_alarms(trials)}. Found: {found(trials)}.")  # noqa: T201
-    raise SystemExit(not is_kept(trials))
+    if missing := lacking(trials, options.trials):
+        print(f"Too few trials to say so: {missing}.", file=sys.stderr)  # noqa: T201
+    raise SystemExit(int(failed or bool(missing) or not is_kept(trials)))
 
 
 def _tools() -> Tools:
@@ -159,10 +186,12 @@ def _tools() -> Tools:
 def _ready(name: str, image: Image, tools: Tools) -> tuple[tuple[Prepared, ...], Work]:
     changes = parse_changes((), tools.config.settings.profiles)
     pair = prepare(subjects_of([(name, image), (name, image)], "chat", _CHAT, changes), tools)
-    first = Rounds(pair, _EFFORT, tools).begin().first
-    if first.error:
-        raise first.error
-    return pair, fit(_EFFORT, first.run.samples, first.seconds)
+    start = Rounds(pair, _EFFORT, tools).begin()
+    if start.first.error:
+        raise start.first.error
+    if any(one.bench is None for one in pair):
+        raise CouldNotMeasure(f"{name} has no llama-bench.", "Name an image that was built here.")
+    return pair, start.work
 
 
 def _options() -> argparse.Namespace:
@@ -175,7 +204,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=40.0, help="after which no trial is begun")
     parser.add_argument("--server", action="store_true", help="measure the server too")
     parser.add_argument("--file", type=Path, default=Path("trials.jsonl"), help="gets each trial when it is finished")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.rounds < Rules.least_rounds:
+        parser.error(f"--rounds has to be at least {Rules.least_rounds}, after which is looked first")
+    if options.trials < 1 or not 0 < options.share < _WHOLE:
+        parser.error("--trials has to be 1 at least, and --share between 0 and 100")
+    return options
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from builder.channels.ledger.ledger import open_ledger
-from builder.engine.client import Engine
+from builder.channels.words import find_named
 from builder.engine.gpu_choice import GpuChoice
 from builder.engine.images import Image
 from builder.errors import UsageError
@@ -15,14 +15,14 @@ from builder.gates.gate import Scene
 from builder.gates.measuring import tools_of
 from builder.lanes import open_lanes
 from builder.performance.archive import Archive
-from builder.performance.bench import Result, Wish, bench
-from builder.performance.demands import rules_of
+from builder.performance.bench import Over, Result, Wish, bench
+from builder.performance.config import rules_of
 from builder.performance.effort import EFFORTS
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.prepare import prepare
+from builder.performance.progress import Progress
 from builder.performance.settings import parse_changes
 from builder.performance.subject import subjects_of
-from builder.performance.trouble import CouldNotMeasure
-from builder.performance.voices import Voice
 from builder.plan.marks import OWN
 from builder.plan.plan import Variant
 from builder.profiles import choose
@@ -52,11 +52,12 @@ class Asked:
     baseline: int = 0
 
 
-def run_bench(asked: Asked, scene: Scene, voice: Voice) -> Result:
+def run_bench(asked: Asked, scene: Scene, progress: Progress, over: Over) -> Result:
     """Measure what is asked for, by the rules of the configuration.
 
     Args:
         scene: without a GPU.
+        over: gets the record once rounds are over, whatever ended them.
 
     Raises:
         UsageError: there is no such image, profile, key or GPU, or a value does not fit.
@@ -66,13 +67,14 @@ def run_bench(asked: Asked, scene: Scene, voice: Voice) -> Result:
     settings = scene.config.settings
     choose(settings.profiles, (asked.profile,))
     changes = parse_changes(asked.changes, settings.profiles)
-    found = [(name, _image(scene.engine, name)) for name in asked.images]
+    found = [find_named(scene.engine, settings, word) for word in asked.images]
     subjects = subjects_of(found, asked.profile, settings.profiles[asked.profile], changes)
     scene.engine.sweep(older_than=_ABANDONED)
     tools = tools_of(_with_gpu([image for _, image in found], asked.gpus, scene))
     wanted = settings.performance
     wish = Wish(EFFORTS[wanted.effort], rules_of(wanted), asked.baseline, asked.target)
-    return bench(prepare(subjects, tools), wish, tools, Archive(scene.paths.benches, scene.reporter.notice), voice)
+    archive = Archive(scene.paths.benches, scene.reporter.notice)
+    return bench(prepare(subjects, tools), wish, tools, archive, progress, over)
 
 
 def adopted_images(ledger: Path, repository: str) -> frozenset[str]:
@@ -88,13 +90,6 @@ def adopted_images(ledger: Path, repository: str) -> frozenset[str]:
         return frozenset(digest for move in moves for digest in opened.images.same(move.after))
 
 
-def _image(engine: Engine, name: str) -> Image:
-    image = engine.image(name)
-    if image is None:
-        raise UsageError(f"There is no image {name} on this engine.", "Build it, pull it, or see `docker image ls`.")
-    return image
-
-
 def _with_gpu(images: Sequence[Image], gpus: str, scene: Scene) -> Scene:
     """The scene with the one GPU that is measured on, where any image computes on one."""
     choice = GpuChoice.parse(gpus)
@@ -103,5 +98,5 @@ def _with_gpu(images: Sequence[Image], gpus: str, scene: Scene) -> Scene:
     wanting = [image for image in images if image.labels.get(f"{OWN}variant") == Variant.CUDA]
     lane = open_lanes((wanting or images)[0], choice, scene, needed=True)[0]
     if lane.refusal:
-        raise CouldNotMeasure(lane.refusal, "Measure where containers get a GPU.")
+        raise CouldNotMeasure(lane.refusal, "Measure on a GPU that containers get and whose driver serves the image.")
     return lane.scene

@@ -41,11 +41,6 @@ class Soak(Section):
     wait_limit: float = Field(1, ge=0, le=3600, description="seconds that a request may wait for a slot")
 
 
-def share(text: str) -> float:
-    """`5%` as 0.05."""
-    return float(text.removesuffix("%")) / 100
-
-
 def size(text: str) -> int:
     """`64m` as bytes."""
     return 0 if text == "0" else int(text[:-1]) * _UNITS[text[-1]]

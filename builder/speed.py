@@ -29,8 +29,3 @@ class Performance(Section):
     effort: EffortName = Field("usual", description="how much a run asks: quick, usual or thorough")
     rounds: int = Field(16, ge=2, le=200, description="rounds, at most; a regression is confirmed by as many again")
     time_limit: int = Field(600, ge=0, le=86400, description="seconds for all rounds together; 0: no limit")
-
-
-def share(text: str) -> float:
-    """`5%` as 0.05."""
-    return float(text.removesuffix("%")) / 100

@@ -10,16 +10,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from builder.performance.comparison import Judgement, Outcome, Question, questions
+from builder.performance.limit import limit
 from builder.performance.metrics import metric
 from builder.performance.planner import Step, Why, assess
-from builder.performance.rules import Rules, Statistic
+from builder.performance.rules import TAILS, Rules
 from builder.performance.samples import Metric, Run
 from builder.performance.sentences import collapsed, plural, reason
-from builder.performance.sweep import recommend
-
-_TAILS = (Statistic.P95, Statistic.P99)
-_PATIENCE = 1.5
-"""So many times the rounds that are wanted are measured where some do not count."""
+from builder.performance.sweep import aims_of, recommend
 
 
 @dataclass(frozen=True)
@@ -83,24 +80,26 @@ class Baseline:
         step = self._step(len(rounds), len(counted), spent)
         enough = len(counted) >= self.wanted
         said = (
-            f"This is a base line of {plural(len(counted), 'round')}." if enough else self._lacking(runs, len(counted))
+            f"This is a base line of {plural(len(counted), 'round')}."
+            if enough
+            else self._lacking(runs, len(counted), step)
         )
         return Decision(step, enough, sentences=(said,), notes=(said,))
 
-    def _lacking(self, runs: Sequence[Run], counted: int) -> str:
+    def _lacking(self, runs: Sequence[Run], counted: int, step: Step) -> str:
         reasons = collapsed(run.set_aside for run in runs if run.set_aside)
-        return " ".join(
-            (f"A base line takes {plural(self.wanted, 'round')}, and {counted or 'none'} counts.", *reasons)
-        )
+        verb = "counts" if counted in (0, 1) else "count"
+        ended = () if step.go_on else (step.sentence,)
+        lacking = f"A base line takes {plural(self.wanted, 'round')}, and {counted or 'none'} {verb}."
+        return " ".join((lacking, *reasons, *ended))
 
     def _step(self, rounds: int, counted: int, spent: float) -> Step:
         missing = self.wanted - counted
         if missing <= 0:
             return Step(Why.DECIDED, "As many rounds as were wanted are there.", 0)
-        if rounds >= self.wanted * _PATIENCE:
-            return Step(Why.LIMIT, f"After {plural(rounds, 'round')}, {plural(missing, 'round')} did not count.")
-        if self.rules.time_limit and spent * (rounds + 1) / rounds > self.rules.time_limit:
-            return Step(Why.LIMIT, f"Another round would pass the limit of {self.rules.time_limit:g} s.", missing)
+        reached = limit(self.rules, most=self.wanted, counted=counted, batch=rounds, rounds=rounds, spent=spent)
+        if reached:
+            return Step(Why.LIMIT, f"{reached}.", missing)
         return Step(Why.UNDECIDED, f"Measuring a base line: {plural(missing, 'round')} to go.", missing)
 
 
@@ -115,7 +114,7 @@ class Pair:
 
     def decide(self, runs: Sequence[Run], spent: float) -> Decision:
         """Every figure, and all that decide together; what was measured of one subject alone is not decided."""
-        asked = questions(_metrics(runs), _TAILS)
+        asked = questions(_metrics(runs), TAILS)
         standing = assess(runs, asked, self.rules, spent=spent, subjects=(self.first, self.second))
         open_ = [one for one in standing.judgements if one.gating and one.outcome is not Outcome.NOT_WORSE]
         return Decision(
@@ -153,15 +152,22 @@ class Sweep:
         seen = {run.subject for run in runs}
         titles = {name: title for name, title in self.titles.items() if name in seen}
         common, partial = _shared(runs, list(titles))
+        left_out = tuple(f"{name} was not measured of all, and is left out." for name in partial)
+        if not aims_of(common, self.target):
+            return self._without_target(left_out)
         found = recommend(runs, common, self.rules, titles, current=self.current, target=self.target, spent=spent)
-        notes = tuple(f"{name} was not measured of all, and is left out." for name in partial)
         return Decision(
             found.step,
             found.step.why is Why.DECIDED,
             sentences=found.sentences,
-            notes=(found.step.sentence, *notes),
+            notes=(found.step.sentence, *left_out),
             chosen=found.subject,
         )
+
+    def _without_target(self, left_out: tuple[str, ...]) -> Decision:
+        what = self.target or "What a choice could rest on"
+        said = f"{what} was not measured of all, so nothing is recommended. Name another figure with --target."
+        return Decision(Step(Why.HOPELESS, said), settled=False, sentences=(said,), notes=(said, *left_out))
 
 
 def _metrics(runs: Sequence[Run]) -> tuple[Metric, ...]:

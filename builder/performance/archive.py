@@ -7,29 +7,41 @@ that is missing or damaged is made anew. Several processes may write at once; ea
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from builder.errors import SourceError
+from builder.performance.comparable import HOW_OFTEN
 from builder.performance.comparison import Outcome
 from builder.performance.pairing import summarise
-from builder.performance.record import Record, read_record, write_record
+from builder.performance.record import Record, SubjectRecord, read_record, write_record
+from builder.performance.record_store import RecordStore
 from builder.performance.rules import usual_statistic
-from builder.performance.shelf import Shelf
 from builder.staging import disk_errors, exclusive, write_whole
 
 _INDEX = ".index.json"
 _LOCK = ".lock"
-_VERSION = 1
+_VERSION = 2
+_DECIDING = (
+    *("kind", "context", "slots", "users", "batch", "ubatch", "flash-attention", "cache-type-k", "cache-type-v"),
+    *("gpu-layers", "continuous-batching", "extra-arguments"),
+)
+"""Settings of a profile without which figures of two times say nothing of two images."""
 
 
 class Side(BaseModel):
     """One subject of a record, at a glance.
 
     Attributes:
+        model: name of its file.
+        asked: sizes of what it was asked, in words.
+        work: the same for subjects that served the same model in the same way and were asked the same; how often they
+            were asked makes figures surer and no others.
         figures: by name, the median over all runs that count.
     """
 
@@ -43,6 +55,9 @@ class Side(BaseModel):
     build: str
     profile: str
     overrides: Mapping[str, str]
+    model: str
+    asked: str
+    work: str
     figures: Mapping[str, float]
 
 
@@ -52,6 +67,7 @@ class Entry(BaseModel):
     Attributes:
         file: its name in the folder.
         stamp: time of its last change and its size, by which a change is seen.
+        unsettled: a limit ended it before a base line or a choice was one.
         outcome: nothing where nothing was judged.
         damaged: why it cannot be read; empty where it can.
     """
@@ -62,6 +78,7 @@ class Entry(BaseModel):
     stamp: tuple[int, int]
     started: AwareDatetime | None = None
     whole: bool = False
+    unsettled: bool = False
     outcome: Outcome | None = None
     machine: str = ""
     sides: tuple[Side, ...] = ()
@@ -87,9 +104,9 @@ class Archive:
     say: Callable[[str], None] = lambda _: None
 
     @property
-    def shelf(self) -> Shelf:
+    def store(self) -> RecordStore:
         """Its files by name."""
-        return Shelf(self.folder, "builder bench list")
+        return RecordStore(self.folder, "builder bench list")
 
     def place(self, record: Record) -> Path:
         """A file name that no other record has; the same record, written again as it grows, keeps what it got first.
@@ -97,7 +114,7 @@ class Archive:
         Raises:
             MachineError: the folder cannot be made.
         """
-        return self.shelf.place(record.started, ["-vs-".join(_words(record))])
+        return self.store.place(record.started, ["-vs-".join(_words(record))])
 
     def write(self, record: Record, file: Path | None = None) -> Path:
         """Keep a record.
@@ -122,7 +139,7 @@ class Archive:
             return ()
         with exclusive(self.folder / _LOCK, self.say), disk_errors(self.folder):
             known = {entry.file: entry for entry in self._index()}
-            found = tuple(self._entry(file, known) for file in self.shelf.files())
+            found = tuple(self._entry(file, known) for file in self.store.files())
             if found != tuple(known.values()):
                 index = _Index(version=_VERSION, entries=found)
                 write_whole(self.folder / _INDEX, index.model_dump_json().encode() + b"\n")
@@ -135,7 +152,7 @@ class Archive:
             SourceError: there is none, or more than one.
             MachineError: the folder may not be read.
         """
-        return self.shelf.find(words)
+        return self.store.find(words)
 
     def _index(self) -> Iterable[Entry]:
         try:
@@ -170,13 +187,28 @@ def history(entries: Iterable[Entry], repository: str, channel: str = "") -> tup
 
 def sides_of(record: Record) -> tuple[Side, ...]:
     """The subjects of a record at a glance, in its order."""
-    return tuple(
-        Side(
-            figures=_figures(record, subject.name),
-            **{key: getattr(subject, key) for key in Side.model_fields if key != "figures"},
-        )
-        for subject in record.subjects
-    )
+    return tuple(_side(record, subject) for subject in record.subjects)
+
+
+def work_of(record: Record, subject: SubjectRecord) -> str:
+    """What subjects have in common that served the same model in the same way and were asked the same, as a digest."""
+    asked = {key: value for key, value in record.arguments.items() if key not in HOW_OFTEN}
+    settings = {key: subject.settings.get(key, "") for key in _DECIDING}
+    document = json.dumps([subject.model.digest, asked, settings], sort_keys=True)
+    return sha256(document.encode()).hexdigest()[:16]
+
+
+def _side(record: Record, subject: SubjectRecord) -> Side:
+    derived = {"model": subject.model.name, "asked": _asked(record, subject), "work": work_of(record, subject)}
+    figures = _figures(record, subject.name)
+    known = {key: getattr(subject, key) for key in Side.model_fields if key not in (*derived, "figures")}
+    return Side(**known, **derived, figures=figures)
+
+
+def _asked(record: Record, subject: SubjectRecord) -> str:
+    sizes = [f"{key} {value}" for key in ("context", "slots", "users") if (value := subject.settings.get(key))]
+    prompts = record.arguments.get("prompts")
+    return ", ".join((*sizes, *([f"prompts {prompts}"] if prompts else [])))
 
 
 def _words(record: Record) -> list[str]:
@@ -195,6 +227,7 @@ def _glance(record: Record, name: str, stamp: tuple[int, int]) -> Entry:
         stamp=stamp,
         started=record.started,
         whole=record.whole,
+        unsettled=bool(record.unsettled),
         outcome=record.outcome,
         machine=machine,
         sides=sides_of(record),

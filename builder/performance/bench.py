@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,10 +15,11 @@ from builder.performance.archive import Archive
 from builder.performance.comparison import Outcome
 from builder.performance.effort import Effort
 from builder.performance.frame import arguments_of, host_of, subject_record
-from builder.performance.loop import Taken, seconds_left, take_rounds
+from builder.performance.loop import Measure, Taken, seconds_left, take_rounds
 from builder.performance.measure import Measured
 from builder.performance.metrics import metric
 from builder.performance.prepare import Prepared
+from builder.performance.progress import Progress
 from builder.performance.record import (
     JudgementRecord,
     MachineRecord,
@@ -31,7 +32,6 @@ from builder.performance.rounds import Rounds, Start
 from builder.performance.rules import Rules
 from builder.performance.sentences import gathered
 from builder.performance.tools import Tools
-from builder.performance.voices import Voice
 
 _PAIR = 2
 
@@ -78,10 +78,23 @@ class Result:
         return exit_code(self.record.outcome, settled=_settled(self.taken))
 
 
-def bench(prepared: Sequence[Prepared], wish: Wish, tools: Tools, archive: Archive, voice: Voice) -> Result:
+Over = Callable[[Record, Path], None]
+"""Gets the record, and the file it is kept in, once rounds are over, whatever ended them."""
+
+
+def _nobody(_record: Record, _file: Path) -> None:
+    """For those who look at the result alone."""
+
+
+def bench(
+    prepared: Sequence[Prepared], wish: Wish, tools: Tools, archive: Archive, progress: Progress, over: Over = _nobody
+) -> Result:
     """Measure subjects until it is known how they compare, or a limit is reached.
 
     After each round the record is written as a whole; where something ends the bench, it says what.
+
+    Args:
+        over: also gets what there is where an exception ends the rounds, before that goes on.
 
     Raises:
         UsageError: what a sweep is to be for is not measured.
@@ -91,29 +104,78 @@ def bench(prepared: Sequence[Prepared], wish: Wish, tools: Tools, archive: Archi
     prepared = level(prepared)
     aim = aim_of(prepared, wish, tools)
     started = datetime.now(UTC)
-    rounds = Rounds(prepared, wish.effort, replace(tools, told=voice.measuring))
+    rounds = Rounds(prepared, wish.effort, replace(tools, told=progress.measuring))
     start = rounds.begin()
     if start.first.error:
         raise start.first.error
     _require_target(aim, start)
-    voice.begun(start)
+    progress.begun(start)
     blank = _blank(prepared, wish, aim, tools, start, started)
     file = archive.place(blank)
 
     def measure(number: int, gone: Container[str]) -> Iterable[Measured]:
         return rounds.measure(number, start.work, gone)
 
-    def keep(taken: Taken) -> None:
-        if taken.runs:
-            archive.write(filled(blank, taken), file)
+    def tell(taken: Taken) -> None:
         if taken.interrupted and taken.runs:
             tools.reporter.notice(f"What was measured is kept: {file}")
-        voice.round_over(taken, seconds_left(taken, aim))
+        progress.round_over(taken, seconds_left(taken, aim))
 
-    taken = take_rounds(measure, aim, keep)
-    record = filled(blank, taken, ended=datetime.now(UTC))
-    archive.write(record, file)
-    return Result(record, file, taken)
+    return keep_rounds(measure, aim, Growing(blank, archive, file), tell, over)
+
+
+@dataclass
+class Growing:
+    """A record that is written again as it grows.
+
+    Attributes:
+        blank: what it says before anything is measured.
+        written: as it was written last; None before the first run.
+    """
+
+    blank: Record
+    archive: Archive
+    file: Path
+    written: Record | None = None
+
+    def keep(self, taken: Taken) -> None:
+        """Write what was measured so far.
+
+        Raises:
+            MachineError: the disk is full or may not be written to.
+        """
+        if taken.runs:
+            self.write(filled(self.blank, taken))
+
+    def write(self, record: Record) -> None:
+        """Write it as a whole.
+
+        Raises:
+            MachineError: the disk is full or may not be written to.
+        """
+        self.archive.write(record, self.file)
+        self.written = record
+
+
+def keep_rounds(measure: Measure, aim: Aim, growing: Growing, tell: Callable[[Taken], None], over: Over) -> Result:
+    """Take rounds, keep them as they come, and hand over the record whatever ends them.
+
+    Args:
+        tell: see `take_rounds`.
+
+    Raises:
+        MachineError: no engine answers, or the disk is full.
+    """
+    try:
+        taken = take_rounds(measure, aim, growing.keep, tell)
+    except BaseException:
+        if growing.written:
+            over(growing.written, growing.file)
+        raise
+    record = filled(growing.blank, taken, ended=datetime.now(UTC))
+    growing.write(record)
+    over(record, growing.file)
+    return Result(record, growing.file, taken)
 
 
 def level(prepared: Sequence[Prepared]) -> tuple[Prepared, ...]:
@@ -173,7 +235,8 @@ def filled(blank: Record, taken: Taken, *, ended: datetime | None = None) -> Rec
             "outcome": decision.outcome if decision else blank.outcome,
             "recommended": chosen,
             "recommendation": decision.sentences if decision and chosen else (),
-            "notes": tuple(dict.fromkeys((*said, *lost, *blank.notes, *gathered(taken.notes)))),
+            "unsettled": _unsettled(taken) if ended else "",
+            "notes": tuple(dict.fromkeys((*said, *lost, *taken.unseen, *blank.notes, *gathered(taken.notes)))),
         }
     )
 
@@ -204,6 +267,14 @@ def _require_target(aim: Aim, start: Start) -> None:
     known = sorted({name for one in start.first.metrics for name in (one.name, one.name.partition("/")[0])})
     if aim.target not in known:
         raise UsageError(f"{aim.target!r} is not measured.", f"Known: {', '.join(known)}.")
+
+
+def _unsettled(taken: Taken) -> str:
+    """What a base line or a choice lacks where a limit ended it; a comparison says by its outcome that it is open."""
+    decision = taken.decision
+    if decision is None or decision.settled or decision.outcome is not None:
+        return ""
+    return " ".join(decision.sentences)
 
 
 def _settled(taken: Taken) -> bool:

@@ -1,12 +1,16 @@
-"""Two records held against each other: a record of what both measured, judged as if it had been one bench."""
+"""Two records held against each other: a record of what both measured.
+
+They were not measured by turns, and nothing confirms what they show: what is seen to be worse is said to be so, and
+stays undecided until one bench of both finds it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from builder.performance.comparable import comparable
-from builder.performance.comparison import Judgement, Outcome, compare, questions
+from builder.performance.comparison import Outcome, compare_apart, outcome_of, questions
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.metrics import metric
 from builder.performance.record import (
     JudgementRecord,
@@ -15,20 +19,22 @@ from builder.performance.record import (
     records_of_metrics,
     records_of_runs,
 )
-from builder.performance.rules import Rules, Statistic
+from builder.performance.rules import TAILS, Rules
 from builder.performance.samples import Family, Run
 from builder.performance.sentences import reason
-from builder.performance.trouble import CouldNotMeasure
 
 _NAMES = ("A", "B")
-_TAILS = (Statistic.P95, Statistic.P99)
+_UNCONFIRMED = (
+    "It was seen to be worse, in records that were not measured by turns. `builder bench A B` measures both by turns, "
+    "and confirms it or does not."
+)
 
 
 def between(before: Record, after: Record, subjects: tuple[str, str], rules: Rules) -> Record:
     """A record in which A is a subject of one and B a subject of another.
 
-    Rounds that do not count are left out of both, and the rest are paired in their order. What differs besides the
-    subjects is in the notes.
+    Rounds that do not count are left out of both; the rest are two independent samples. What differs besides the
+    subjects is in the notes. The outcome is never worse, for that takes a second batch of rounds by turns.
 
     Args:
         subjects: their names in the two records.
@@ -43,11 +49,13 @@ def between(before: Record, after: Record, subjects: tuple[str, str], rules: Rul
         )
     runs = [*_counted(before, subjects[0], "A"), *_counted(after, subjects[1], "B")]
     names, left_out = _names(before, after)
-    asked = questions([metric(name) for name in names], _TAILS)
-    judgements = compare(runs, asked, rules, _NAMES)
+    asked = questions([metric(name) for name in names], TAILS)
+    seen = compare_apart(runs, asked, rules, _NAMES)
+    suspects = [one for one in seen if one.outcome is Outcome.WORSE]
+    judgements = tuple(replace(one, outcome=Outcome.UNDECIDED) if one in suspects else one for one in seen)
     chosen = [record.subject(name) for record, name in zip((before, after), subjects, strict=True)]
-    outcome = _outcome(judgements)
-    open_ = [one for one in judgements if one.gating and one.outcome is not Outcome.NOT_WORSE]
+    outcome = outcome_of(judgements)
+    open_ = [one for one in seen if one.gating and one.outcome is not Outcome.NOT_WORSE]
     return after.model_copy(
         update={
             "interrupted": "",
@@ -60,7 +68,15 @@ def between(before: Record, after: Record, subjects: tuple[str, str], rules: Rul
             "runs": records_of_runs(runs),
             "judgements": tuple(map(JudgementRecord.of, judgements)),
             "outcome": outcome,
-            "notes": (*(reason(one, rules) for one in open_), *left_out, *found.caveats),
+            "unsettled": _UNCONFIRMED if suspects else "",
+            "recommended": "",
+            "recommendation": (),
+            "notes": (
+                *([_UNCONFIRMED] if suspects else []),
+                *(reason(one, rules) for one in open_),
+                *left_out,
+                *found.caveats,
+            ),
         }
     )
 
@@ -82,9 +98,3 @@ def _names(before: Record, after: Record) -> tuple[list[str], tuple[str, ...]]:
         return list(every), ()
     kept = [name for name, family in every.items() if family is not Family.LLAMA_BENCH]
     return kept, ("llama-bench is not compared: it is in one record alone.",)
-
-
-def _outcome(judgements: Sequence[Judgement]) -> Outcome:
-    outcomes = {judgement.outcome for judgement in judgements if judgement.gating}
-    order = (Outcome.WORSE, Outcome.UNDECIDED, Outcome.NOT_WORSE)
-    return next((outcome for outcome in order if outcome in outcomes), Outcome.TOLD)

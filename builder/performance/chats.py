@@ -7,7 +7,7 @@ from functools import partial
 from statistics import median
 
 from builder.performance.effort import USERS, Work
-from builder.performance.lengths import LONG, NEAR, SHORT, chat_lengths
+from builder.performance.lengths import LONG, NEAR, SHORT
 from builder.performance.load import Figures, Readings, Samples, Step
 from builder.performance.prompts import Prompts
 from builder.performance.replies import Reply, read_reply
@@ -22,13 +22,9 @@ _CLOCKS = "This program's clock and the server's own say different things"
 _WARM = 8
 
 
-def chat_steps(profile: Profile, slot: int, work: Work, prompts: Prompts) -> Iterator[Step]:
-    """What is asked, in this order.
-
-    Args:
-        slot: tokens that a slot takes.
-    """
-    lengths = chat_lengths(slot, work.answer)
+def chat_steps(profile: Profile, work: Work, prompts: Prompts) -> Iterator[Step]:
+    """What is asked, in this order."""
+    lengths = work.lengths
     longest = next(name for name in (NEAR, LONG, SHORT) if name in lengths)
     for name, tokens in lengths.items():
         texts = (prompts.text(tokens, f"{name}/{number}") for number in range(work.times.get(name, 1)))
@@ -41,9 +37,9 @@ def chat_steps(profile: Profile, slot: int, work: Work, prompts: Prompts) -> Ite
     yield Step(USERS, crowd, partial(_together, profile.users, work.answer))
 
 
-def chat_warm_up(profile: Profile, slot: int, work: Work, prompts: Prompts) -> Iterator[Step]:
+def chat_warm_up(profile: Profile, work: Work, prompts: Prompts) -> Iterator[Step]:
     """Every shape of work once, so that what is done at first use alone is done."""
-    for name, tokens in chat_lengths(slot, work.answer).items():
+    for name, tokens in work.lengths.items():
         yield Step(name, ((ask(prompts.text(tokens, f"warm {name}"), 2),),), _nothing)
     crowd = tuple((ask(prompts.text(_WARM, f"warm user {user}"), _WARM),) for user in range(profile.users))
     yield Step(USERS, crowd, _nothing)

@@ -10,7 +10,7 @@ from builder.performance.record import MachineRecord, Record, SubjectRecord
 _APART = 1.0
 """Days after which the time between is worth saying."""
 _SECONDS = 86_400
-_HOW_OFTEN = ("effort", "times", "turns", "repetitions")
+HOW_OFTEN = ("effort", "times", "turns", "repetitions")
 """Arguments that say how often a thing is asked, which makes figures surer and no others."""
 
 
@@ -69,7 +69,7 @@ def _other_parts(before: MachineRecord, after: MachineRecord) -> Iterator[str]:
 def _other_work(before: Record, after: Record, first: SubjectRecord, second: SubjectRecord) -> Iterator[str]:
     if first.model.digest != second.model.digest:
         yield f"The models differ: {first.model.name} before, {second.model.name} after, with other contents."
-    keys = sorted({*before.arguments, *after.arguments} - {*_HOW_OFTEN})
+    keys = sorted({*before.arguments, *after.arguments} - {*HOW_OFTEN})
     other = [key for key in keys if before.arguments.get(key) != after.arguments.get(key)]
     if other:
         told = "; ".join(f"{key} {before.arguments.get(key, '-')}, {after.arguments.get(key, '-')}" for key in other)
@@ -85,7 +85,7 @@ def _caveats(before: Record, after: Record, first: SubjectRecord, second: Subjec
     if other:
         told = ", ".join(f"{key} {first.settings.get(key, '-')} and {second.settings.get(key, '-')}" for key in other)
         yield f"The profiles differ: {told}."
-    if any(before.arguments.get(key) != after.arguments.get(key) for key in _HOW_OFTEN):
+    if any(before.arguments.get(key) != after.arguments.get(key) for key in HOW_OFTEN):
         yield "They asked unequally often."
     if before.product != after.product:
         yield f"Two versions of this program measured: {before.product} and {after.product}."

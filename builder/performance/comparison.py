@@ -16,9 +16,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from builder.performance.apart import unpaired
 from builder.performance.evidence import Evidence, evidence_of
 from builder.performance.pairing import Pairs, pair
-from builder.performance.rules import Rules, Statistic, loss, loss_limit, usual_statistic
+from builder.performance.rules import Rules, Statistic, loss, loss_limit, ratio_of, usual_statistic
 from builder.performance.samples import Better, Family, Metric, Run
 
 
@@ -119,7 +120,27 @@ def compare(
         asked: each once; a figure that was measured of neither subject is undecided.
         subjects: names of what is compared with, and of what is compared.
     """
-    figures = _figures(runs, asked, rules, subjects)
+    return _judgements(_figures(runs, asked, rules, subjects), rules)
+
+
+def compare_apart(
+    runs: Sequence[Run], asked: Sequence[Question], rules: Rules, subjects: tuple[str, str] = ("A", "B")
+) -> tuple[Judgement, ...]:
+    """Judge every figure of two subjects that were not measured by turns, each by its own rounds.
+
+    Args:
+        runs: those that count, and all that there will be.
+        asked: each once; a figure that was not measured of both subjects is undecided.
+        subjects: names of what is compared with, and of what is compared.
+    """
+    figures: list[_Figure] = []
+    for question in asked:
+        rounds, evidence = unpaired(runs, subjects, question.metric, question.statistic)
+        figures.append(_Figure(question, rounds, evidence, _allowed(question, rules)))
+    return _judgements(figures, rules)
+
+
+def _judgements(figures: Sequence[_Figure], rules: Rules) -> tuple[Judgement, ...]:
     gating = [figure for figure in figures if figure.allowed is not None]
     told = [figure for figure in figures if figure.allowed is None]
     worse = _claimed(gating, rules, _worse)
@@ -134,6 +155,13 @@ def compare(
         )
         for figure in figures
     )
+
+
+def outcome_of(judgements: Iterable[Judgement]) -> Outcome:
+    """All deciding figures together: worse where one is, not worse where all are; TOLD where none decides."""
+    outcomes = {judgement.outcome for judgement in judgements if judgement.gating}
+    order = (Outcome.WORSE, Outcome.UNDECIDED, Outcome.NOT_WORSE)
+    return next((outcome for outcome in order if outcome in outcomes), Outcome.TOLD)
 
 
 def alarms(
@@ -260,5 +288,5 @@ def _ratios(figure: _Figure, width: float | None) -> tuple[float | None, float |
         return None, None, None
     middle = loss(figure.question.metric, figure.evidence.loss)
     if width is None:
-        return math.exp(middle), None, None
-    return math.exp(middle), math.exp(middle - width), math.exp(middle + width)
+        return ratio_of(middle), None, None
+    return ratio_of(middle), ratio_of(middle - width), ratio_of(middle + width)

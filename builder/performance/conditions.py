@@ -23,10 +23,14 @@ _SLOWED = ("hardware slowdown", "temperature", "temperature (hardware)", "power 
 """What holds clocks down because something is wrong. The power cap is not among them: many GPUs meet it at every full
 load, for every subject alike; its share of the time is told."""
 _CAPPED = "power cap"
-_SLOWED_SHARE = 0.02
+SLOWED_SHARE = 0.02
 """Of the looks at a GPU: one in fifty."""
-_NEIGHBOUR = 0.5
+NEIGHBOUR = 0.5
 """Cores that others may take on the average while a subject computes on the processor."""
+NEIGHBOURS_UNSEEN = (
+    "Nothing tells how much of the processor others took: measure on this machine itself, where containers' control "
+    "groups can be read."
+)
 _MIB = 1 << 20
 _STAT = Path("/proc/stat")
 
@@ -38,10 +42,12 @@ class Conditions:
     Attributes:
         figures: by name, such as `gpu_clock_mhz`.
         set_aside: why a run under them does not count; empty where it does.
+        unseen: what would set a run aside and could not be looked for, as a sentence; empty where all could.
     """
 
     figures: Mapping[str, float] = field(default_factory=dict)
     set_aside: str = ""
+    unseen: str = ""
 
 
 class Watch:
@@ -70,6 +76,16 @@ class Watch:
         self.before = frozenset(process.pid for process in first.processes or ())
         self.memory_before = first.memory_used or 0
         self._thread.start()
+
+    @property
+    def used(self) -> bool:
+        """Whether there is a GPU to look at."""
+        return self._gpu is not None
+
+    @property
+    def absence(self) -> str:
+        """Why nothing can be seen of it, as a sentence; empty where it can."""
+        return self._gpu.absence if self._gpu else ""
 
     def end(self) -> None:
         """Look no more."""
@@ -112,14 +128,24 @@ def gpu_conditions(watch: Watch) -> Conditions:
             }
     told = [sample.reasons for sample in samples if sample.reasons is not None]
     if not told:
-        return Conditions(figures)
+        return Conditions(figures, unseen=slowdown_unseen(watch.absence) if watch.used else "")
     slowed = [reasons for reasons in told if set(reasons) & set(_SLOWED)]
     figures["gpu_slowed_share"] = len(slowed) / len(told)
     figures["gpu_power_capped_share"] = sum(_CAPPED in reasons for reasons in told) / len(told)
-    if len(slowed) / len(told) <= _SLOWED_SHARE:
+    if len(slowed) / len(told) <= SLOWED_SHARE:
         return Conditions(figures)
     why = ", ".join(dict.fromkeys(reason for reasons in slowed for reason in reasons if reason in _SLOWED))
     return Conditions(figures, f"The GPU was slowed down ({why}) in {len(slowed)} of {len(told)} looks.")
+
+
+def slowdown_unseen(absence: str) -> str:
+    """That a GPU may have been slowed down without anybody seeing it.
+
+    Args:
+        absence: why nothing can be seen of it; empty where only that is not told.
+    """
+    why = absence or "Its driver does not tell."
+    return f"Nothing tells whether the GPU was slowed down by heat or for want of power. {why}"
 
 
 def gpu_neighbours(watch: Watch, own: frozenset[int]) -> Conditions:
@@ -129,16 +155,26 @@ def gpu_neighbours(watch: Watch, own: frozenset[int]) -> Conditions:
     only those tell that were there before.
 
     Args:
-        own: processes of the container that is measured.
+        own: processes of the containers that are measured.
     """
+    unseen = _neighbours_unseen(watch, own) if watch.used else ""
     seen = {process.pid for sample in watch.samples for process in sample.processes or ()}
     foreign = seen & watch.before
     if own & seen:
         foreign = (seen - own) | foreign
     if not foreign:
-        return Conditions()
+        return Conditions(unseen=unseen)
     who = ", ".join(f"process {pid}" for pid in sorted(foreign)[:3])
-    return Conditions({}, f"Another process was on the GPU ({who}).")
+    return Conditions({}, f"Another process was on the GPU ({who}).", unseen)
+
+
+def _neighbours_unseen(watch: Watch, own: frozenset[int]) -> str:
+    told = [sample.processes for sample in watch.samples if sample.processes is not None]
+    if not told:
+        return f"Nothing tells which processes are on the GPU. {watch.absence or 'Its driver does not tell.'}"
+    if own & {process.pid for processes in told for process in processes}:
+        return ""
+    return "The driver counts processes otherwise than this machine: neighbours that come to the GPU are not seen."
 
 
 def _series(samples: list[GpuSample]) -> Mapping[str, list[float]]:
@@ -171,19 +207,23 @@ def look_at_processor() -> Moment:
     return Moment(monotonic(), _busy(), times.user + times.system)
 
 
-def processor_conditions(before: Moment, after: Moment, container: float | None, *, on_gpu: bool) -> Conditions:
+def processor_conditions(
+    before: Moment, after: Moment, container: float | None, *, on_gpu: bool, during: str = ""
+) -> Conditions:
     """How many cores others took meanwhile.
 
     Args:
         container: seconds that the measured container took.
         on_gpu: the subject computes on a GPU; the processor's neighbours are then told and decide nothing.
+        during: what ran meanwhile, which names the figure; empty for the server under load.
     """
     seconds = after.at - before.at
     if container is None or before.busy is None or after.busy is None or seconds <= 0:
-        return Conditions()
+        return Conditions(unseen="" if on_gpu else NEIGHBOURS_UNSEEN)
     foreign = max(0.0, after.busy - before.busy - (after.own - before.own) - container) / seconds
-    why = f"Others took {foreign:.1f} of this machine's cores meanwhile." if foreign > _NEIGHBOUR and not on_gpu else ""
-    return Conditions({"foreign_cores": foreign}, why)
+    when = f"while {during} ran" if during else "meanwhile"
+    why = f"Others took {foreign:.1f} of this machine's cores {when}." if foreign > NEIGHBOUR and not on_gpu else ""
+    return Conditions({f"foreign_cores/{during}" if during else "foreign_cores": foreign}, why)
 
 
 def parse_busy(text: str, ticks: int) -> float | None:

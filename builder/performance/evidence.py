@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.performance.location import LEAST, locate
-from builder.performance.rules import Rules, loss
+from builder.performance.rules import Rules, loss, ratio_of
 from builder.performance.samples import Metric
 from builder.performance.spending import tail
 
@@ -94,7 +94,7 @@ def evidence_of(pairs: Pairs, metric: Metric) -> Evidence | None:
     if differences.size < LEAST:
         return Evidence(rounds, loss(metric, float(differences[0])), None, 0.0, None)
     found = locate(pairs.differences)
-    spread = math.expm1(float(found.spread) / math.sqrt(2))
+    spread = ratio_of(float(found.spread) / math.sqrt(2)) - 1
     return Evidence(rounds, loss(metric, float(found.middle)), float(found.error), float(found.freedom), spread)
 
 

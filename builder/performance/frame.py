@@ -96,8 +96,9 @@ def settings_of(profile: Profile) -> Mapping[str, str]:
 
 
 def arguments_of(effort: Effort, work: Work) -> Mapping[str, str]:
-    """What every run asked for, as text."""
+    """What every run asked for, as text: tokens of prompts and answers, and how often."""
     return {
+        "prompts": ", ".join(f"{name} {tokens}" for name, tokens in work.lengths.items()),
         "answer": str(work.answer),
         "texts": str(work.texts),
         "llama-bench": f"pp{work.bench_prompt} tg{work.bench_answer}",

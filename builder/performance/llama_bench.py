@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from builder.engine.throwaway import SANDBOX
 from builder.performance.bench_output import FORMS, BenchRecord, Unreadable, parse_bench
 from builder.performance.effort import Work
-from builder.performance.trouble import CouldNotMeasure
+from builder.performance.errors import CouldNotMeasure
 from builder.process import CommandTimeout, Completed
 from builder.server.help import Help, parse_help
 from builder.server.running import Serving, model_in_container, mounts
 from builder.server.startup import Ending, is_program_missing
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from builder.performance.tools import Tools
     from builder.profiles import Profile
 
@@ -92,13 +94,21 @@ def bench_words(program: BenchProgram, profile: Profile, model: str, work: Work)
 
 
 def run_bench(
-    program: BenchProgram, profile: Profile, serving: Serving, work: Work, tools: Tools, *, on_gpu: bool
+    program: BenchProgram,
+    profile: Profile,
+    serving: Serving,
+    work: Work,
+    tools: Tools,
+    *,
+    on_gpu: bool,
+    identity: Path,
 ) -> Mapping[str, tuple[float, ...]]:
     """Tokens per second by metric, in a container that is gone afterwards.
 
     Args:
         serving: how the server is run; llama-bench gets the same model, memory, GPU and variables.
         on_gpu: it has to be a GPU that computes.
+        identity: a file that is not there yet; the engine writes the container's ID to it before it starts.
 
     Raises:
         CouldNotMeasure: it failed, took too long, computed elsewhere, or measured nothing.
@@ -106,7 +116,10 @@ def run_bench(
     """
     words = bench_words(program, profile, model_in_container(serving.model), work)
     limit = ("--memory", serving.memory, "--memory-swap", serving.memory) if serving.memory else ()
-    options = (*_FENCE, *limit, *mounts(serving.model), *serving.options, "--entrypoint", program.path)
+    options = (
+        *(*_FENCE, *limit, *mounts(serving.model), *serving.options),
+        *("--cidfile", str(identity), "--entrypoint", program.path),
+    )
     try:
         done = tools.engine.run_once(
             serving.image, words, options=options, timeout=work.bench_limit, run_id=tools.run_id

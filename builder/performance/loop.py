@@ -27,6 +27,7 @@ class Taken:
         runs: every run, also those that do not count.
         spent: seconds that they took.
         notes: a sentence for each thing that a person should know of the figures.
+        unseen: what would keep runs from counting and could not be looked for, a sentence each.
         decision: what is known after the last whole round; None before the first.
         error: why the rounds ended early; None where they did not.
         interrupted: the same as a sentence; empty where they ended as they should.
@@ -36,6 +37,7 @@ class Taken:
     runs: tuple[Run, ...] = ()
     spent: float = 0.0
     notes: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
     decision: Decision | None = None
     error: BuilderError | None = None
     interrupted: str = ""
@@ -47,11 +49,15 @@ class Taken:
         return len({run.round for run in self.runs})
 
 
-def take_rounds(measure: Measure, aim: Aim, keep: Callable[[Taken], None]) -> Taken:
+def take_rounds(
+    measure: Measure, aim: Aim, keep: Callable[[Taken], None], tell: Callable[[Taken], None] = lambda _: None
+) -> Taken:
     """Measure until the aim is reached or cannot be.
 
     Args:
-        keep: gets what there is after every round and at the end, also where an exception ends it.
+        keep: gets what there is after every round, before it is decided on and after that, and at the end, also where
+            an exception ends it.
+        tell: gets what there is after every round that was decided on, and at the end.
 
     Returns:
         What was measured; where a subject could not be measured to the end and is needed, with the error.
@@ -66,15 +72,19 @@ def take_rounds(measure: Measure, aim: Aim, keep: Callable[[Taken], None]) -> Ta
                 taken = _with(taken, one, aim)
                 gone.update(taken.gone)
                 if taken.error:
-                    keep(taken)
-                    return taken
+                    break
+            keep(taken)
+            if taken.error is None:
+                decision = aim.decide([run for run in taken.runs if run.subject not in gone], taken.spent)
+                taken = replace(taken, decision=decision)
+                keep(taken)
+            tell(taken)
         except BaseException as ending:
-            keep(replace(taken, interrupted=_why(ending, number)))
+            ended = replace(taken, interrupted=taken.interrupted or _why(ending, number))
+            keep(ended)
+            tell(ended)
             raise
-        decision = aim.decide([run for run in taken.runs if run.subject not in gone], taken.spent)
-        taken = replace(taken, decision=decision)
-        keep(taken)
-        if not decision.step.go_on:
+        if taken.error or (taken.decision and not taken.decision.step.go_on):
             break
     return taken
 
@@ -94,12 +104,16 @@ def seconds_left(taken: Taken, aim: Aim) -> float | None:
 
 def _with(taken: Taken, one: Measured, aim: Aim) -> Taken:
     run, error = one.run, one.error
-    notes = tuple(dict.fromkeys((*taken.notes, *one.notes)))
-    spent = taken.spent + one.took
+    run = run if error is None else replace(run, set_aside=error.cause)
+    taken = replace(
+        taken,
+        runs=(*taken.runs, run),
+        spent=taken.spent + one.took,
+        notes=tuple(dict.fromkeys((*taken.notes, *one.notes))),
+        unseen=tuple(dict.fromkeys((*taken.unseen, *one.unseen))),
+    )
     if error is None:
-        return replace(taken, runs=(*taken.runs, run), spent=spent, notes=notes)
-    run = replace(run, set_aside=error.cause)
-    taken = replace(taken, runs=(*taken.runs, run), spent=spent, notes=notes)
+        return taken
     if run.subject in aim.dispensable and len(taken.gone) + 1 < len(aim.dispensable):
         return replace(taken, gone={**taken.gone, run.subject: error.cause})
     return replace(taken, error=error, interrupted=f"In round {run.round}: {error.cause}")

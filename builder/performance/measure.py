@@ -5,12 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from builder.errors import BuilderError
+from builder.performance.bench_run import take_bench
 from builder.performance.chats import ask, chat_steps, chat_warm_up
 from builder.performance.conditions import (
     Conditions,
@@ -22,7 +23,7 @@ from builder.performance.conditions import (
     watching,
 )
 from builder.performance.effort import Work
-from builder.performance.llama_bench import run_bench
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.load import Step, take
 from builder.performance.metrics import metric
 from builder.performance.nearest import nearest_address
@@ -32,7 +33,6 @@ from builder.performance.resources import Meter
 from builder.performance.samples import Metric, Run
 from builder.performance.start import first_request, until_healthy
 from builder.performance.tools import Moment, Tools
-from builder.performance.trouble import CouldNotMeasure
 from builder.performance.vectors import vector_steps, vector_warm_up
 from builder.performance.wire import Request, request
 from builder.process import CommandTimeout
@@ -58,7 +58,8 @@ class Place:
     """Where a run stands among all runs of a comparison.
 
     Attributes:
-        round: from 1; another round, other texts.
+        round: from 1; another round, other texts. 0 is the first look, which counts for nothing and learns how much a
+            slot takes.
         order: from 0.
     """
 
@@ -77,6 +78,8 @@ class Measured:
         error: why not all of it could be measured; None where all was.
         log: file with all that the server said.
         took: seconds in all, starting and ending included.
+        slot: tokens that a slot takes, as the server says; None where it did not come to that.
+        unseen: what would keep the run from counting and could not be looked for, a sentence each.
     """
 
     run: Run
@@ -85,6 +88,8 @@ class Measured:
     error: BuilderError | None
     log: Path
     took: float
+    slot: int | None = None
+    unseen: tuple[str, ...] = ()
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
@@ -101,10 +106,15 @@ class _Book:
     conditions: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
+    unseen: list[str] = field(default_factory=list)
+    slot: int | None = None
+    processes: frozenset[int] = frozenset()
 
     def add(self, seen: Conditions) -> None:
+        """Keep what was seen around a part of the run."""
         self.conditions.update(seen.figures)
         self.reasons += [seen.set_aside] if seen.set_aside else []
+        self.unseen += [seen.unseen] if seen.unseen else []
 
 
 def measure(prepared: Prepared, work: Work, place: Place, tools: Tools, gpu: GpuWatch | None = None) -> Measured:
@@ -128,7 +138,7 @@ def measure(prepared: Prepared, work: Work, place: Place, tools: Tools, gpu: Gpu
     try:
         with watching(gpu) as watch:
             _serve(prepared, work, place, tools, watch, log, book)
-            _bench(prepared, work, place, tools, book)
+            _bench(prepared, work, place, tools, watch, book)
             book.add(gpu_conditions(watch))
     except (CouldNotMeasure, CommandTimeout) as caught:
         error = caught
@@ -138,9 +148,10 @@ def measure(prepared: Prepared, work: Work, place: Place, tools: Tools, gpu: Gpu
         order=place.order,
         samples=book.samples,
         conditions=book.conditions,
-        set_aside=" ".join(book.reasons),
+        set_aside=" ".join(dict.fromkeys(book.reasons)),
     )
-    return Measured(run, book.seconds, tuple(dict.fromkeys(book.notes)), error, log, monotonic() - began)
+    notes, unseen = (tuple(dict.fromkeys(said)) for said in (book.notes, book.unseen))
+    return Measured(run, book.seconds, notes, error, log, monotonic() - began, book.slot, unseen)
 
 
 def _serve(prepared: Prepared, work: Work, place: Place, tools: Tools, watch: Watch, log: Path, book: _Book) -> None:
@@ -177,14 +188,15 @@ def _ask(
     profile = prepared.subject.profile
     first = _first(prepared)
     book.samples.update(first_request(client.address, first, work.limit))
-    slot = client.properties().slot_context or profile.context // profile.slots
+    book.slot = client.properties().slot_context or profile.context // profile.slots
+    work = _fitting(prepared, work, place, book.slot)
     prompts = Prompts.for_server(lambda text: len(client.tokenize(text)), f"round {place.round}")
     tools.told(Moment(prepared.subject.name, place.round, "warm-up"))
-    for _ in take(client.address, tuple(_warm_up(prepared, slot, work, prompts)), work.limit):
+    for _ in take(client.address, tuple(_warm_up(prepared, work, prompts)), work.limit):
         pass
     meter = Meter(server.name, tools.engine)
     before, moment = meter.read(), look_at_processor()
-    for phase in take(client.address, _told(prepared, slot, work, place, prompts, tools), work.limit):
+    for phase in take(client.address, _told(prepared, work, place, prompts, tools), work.limit):
         book.samples.update(phase.figures.samples)
         book.seconds[phase.name] = phase.seconds
         book.conditions[f"client_share/{phase.name}"] = phase.client
@@ -195,36 +207,49 @@ def _ask(
         _known({"processor/load": spent, "memory/container": _mib(after.memory), "memory/gpu": watch.gpu_memory()})
     )
     book.add(processor_conditions(moment, later, spent, on_gpu=prepared.subject.on_gpu))
-    book.add(gpu_neighbours(watch, _processes(server, tools)))
+    book.processes = _processes(server, tools)
+    book.add(gpu_neighbours(watch, book.processes))
 
 
-def _bench(prepared: Prepared, work: Work, place: Place, tools: Tools, book: _Book) -> None:
+def _bench(prepared: Prepared, work: Work, place: Place, tools: Tools, watch: Watch, book: _Book) -> None:
     if prepared.bench is None:
         return
-    subject = prepared.subject
-    tools.told(Moment(subject.name, place.round, "llama-bench"))
+    tools.told(Moment(prepared.subject.name, place.round, "llama-bench"))
     began = monotonic()
-    book.samples.update(
-        run_bench(prepared.bench, subject.profile, prepared.serving, work, tools, on_gpu=subject.on_gpu)
-    )
+    done = take_bench(prepared, work, tools, watch, book.processes)
+    book.samples.update(done.samples)
+    for seen in done.conditions:
+        book.add(seen)
     book.seconds["llama-bench"] = monotonic() - began
 
 
-def _steps(prepared: Prepared, slot: int, work: Work, prompts: Prompts) -> Iterator[Step]:
+def _fitting(prepared: Prepared, work: Work, place: Place, slot: int) -> Work:
+    """The work where it fits; the first look, after which it is decided how much that is, takes less."""
+    if not place.round:
+        return replace(work, room=work.room.within(slot))
+    if slot < (needed := work.room.needed(work.answer)):
+        raise CouldNotMeasure(
+            f"{prepared.subject.title}: a slot takes {slot} tokens, and what all are asked needs {needed}.",
+            "Leave it out, or compare in a smaller context.",
+        )
+    return work
+
+
+def _steps(prepared: Prepared, work: Work, prompts: Prompts) -> Iterator[Step]:
     steps = vector_steps if prepared.subject.profile.embeddings else chat_steps
-    return steps(prepared.subject.profile, slot, work, prompts)
+    return steps(prepared.subject.profile, work, prompts)
 
 
-def _told(prepared: Prepared, slot: int, work: Work, place: Place, prompts: Prompts, tools: Tools) -> Iterator[Step]:
+def _told(prepared: Prepared, work: Work, place: Place, prompts: Prompts, tools: Tools) -> Iterator[Step]:
     """The steps, made as a whole before the first is taken, for making them asks the server."""
-    for step in tuple(_steps(prepared, slot, work, prompts)):
+    for step in tuple(_steps(prepared, work, prompts)):
         tools.told(Moment(prepared.subject.name, place.round, step.name))
         yield step
 
 
-def _warm_up(prepared: Prepared, slot: int, work: Work, prompts: Prompts) -> Iterator[Step]:
+def _warm_up(prepared: Prepared, work: Work, prompts: Prompts) -> Iterator[Step]:
     steps = vector_warm_up if prepared.subject.profile.embeddings else chat_warm_up
-    return steps(prepared.subject.profile, slot, work, prompts)
+    return steps(prepared.subject.profile, work, prompts)
 
 
 def _first(prepared: Prepared) -> Request:

@@ -12,15 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from builder.performance.comparison import Judgement, Outcome, Question, alarms, compare
+from builder.performance.comparison import Judgement, Outcome, Question, alarms, compare, outcome_of
+from builder.performance.limit import limit
 from builder.performance.rules import Rules
 from builder.performance.samples import Run
-from builder.performance.sentences import plural
 
 _HOPELESS = 0.05
 """Chance of being decided below which going on is a waste."""
-_PATIENCE = 1.5
-"""So many times the most rounds are measured where some do not count."""
 
 
 class Why(StrEnum):
@@ -74,11 +72,7 @@ class Standing:
     @property
     def outcome(self) -> Outcome:
         """All deciding figures together: worse where one is, not worse where all are; TOLD where none decides."""
-        outcomes = {judgement.outcome for judgement in self.judgements if judgement.gating}
-        for outcome in (Outcome.WORSE, Outcome.UNDECIDED, Outcome.NOT_WORSE):
-            if outcome in outcomes:
-                return outcome
-        return Outcome.TOLD
+        return outcome_of(self.judgements)
 
 
 def assess(
@@ -150,8 +144,8 @@ def _next(standing: Standing, rules: Rules, spent: float) -> Step:
         return Step(Why.DECIDED, "Every figure is decided.")
     named = ", ".join(judgement.question.name for judgement in open_)
     more = _more(open_)
-    if limit := _limit(standing, rules, spent):
-        return Step(Why.LIMIT, f"{limit} and this is open: {named}.", more)
+    if reached := _limit(standing, rules, spent):
+        return Step(Why.LIMIT, f"{reached}, and this is open: {named}.", more)
     if all(judgement.chance < _HOPELESS for judgement in open_):
         return Step(Why.HOPELESS, f"More rounds would hardly decide {named}.", more)
     if standing.suspected:
@@ -178,11 +172,11 @@ def _more(open_: Sequence[Judgement]) -> int | None:
 
 def _limit(standing: Standing, rules: Rules, spent: float) -> str:
     """Which limit does not allow another round; empty where all do."""
-    measured = standing.second_batch if standing.suspected else standing.first_batch
-    counted = max((judgement.rounds for judgement in _open(standing.judgements)), default=0)
-    if counted >= rules.most_rounds or measured >= _PATIENCE * rules.most_rounds:
-        return f"There were {plural(measured, 'round')} in this batch, as many as there may be,"
-    rounds = standing.first_batch + standing.second_batch
-    if rules.time_limit and rounds and spent * (rounds + 1) / rounds > rules.time_limit:
-        return f"Another round would pass the limit of {rules.time_limit:g} s,"
-    return ""
+    return limit(
+        rules,
+        most=rules.most_rounds,
+        counted=max((judgement.rounds for judgement in _open(standing.judgements)), default=0),
+        batch=standing.second_batch if standing.suspected else standing.first_batch,
+        rounds=standing.first_batch + standing.second_batch,
+        spent=spent,
+    )

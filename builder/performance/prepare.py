@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from builder.engine.throwaway import SANDBOX
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.llama_bench import BenchProgram, find_bench
+from builder.performance.model_digest import digest_of_model
 from builder.performance.subject import BenchSubject
 from builder.performance.tools import Tools
-from builder.performance.trouble import CouldNotMeasure
 from builder.process import CommandTimeout
 from builder.server.access import access_of
 from builder.server.flags import Telling, arguments
@@ -103,17 +104,12 @@ def _gpu(subject: BenchSubject, tools: Tools) -> tuple[str, ...]:
 
 def _model(subject: BenchSubject, tools: Tools) -> _Model:
     """The model of the profile as it is varied; a file named by a variation counts from the working folder."""
-    from hashlib import file_digest
-
     name, config = subject.profile_name, tools.config
     settings = config.settings.model_copy(update={"profiles": {**config.settings.profiles, name: subject.profile}})
     sources = {**config.sources, **{f"profiles.{name}.{key}": "--set" for key in subject.variation.settings}}
     varied = replace(config, settings=settings, sources=sources)
     served = model_of(name, varied, tools.paths.models, tools.reporter.notice)
-    if served.made:
-        return _Model(served, served.made.digest)
-    with served.path.open("rb") as stream:
-        return _Model(served, f"sha256:{file_digest(stream, 'sha256').hexdigest()}")
+    return _Model(served, digest_of_model(served))
 
 
 def _variables(profile: Profile) -> tuple[str, ...]:

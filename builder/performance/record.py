@@ -189,6 +189,7 @@ class Record(_Part):
     runs: tuple[RunRecord, ...]
     judgements: tuple[JudgementRecord, ...] = ()
     outcome: Outcome | None = Field(None, description="all deciding figures together; nothing where nothing was judged")
+    unsettled: str = Field("", description="why a base line or a choice is none yet; empty where it is")
     recommended: str = Field("", description="name of the subject to take; empty where there was nothing to choose")
     recommendation: tuple[str, ...] = Field((), description="what it rests on, as sentences")
     notes: tuple[str, ...] = Field((), description="sentences for people")

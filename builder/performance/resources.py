@@ -42,12 +42,16 @@ class Meter:
     Args:
         container: its name; it has to run.
         engine: on this machine; of a container elsewhere nothing is known.
+
+    Attributes:
+        process: ID of its first process on this machine; None where it does not run, or is not known.
     """
 
     def __init__(self, container: str, engine: Engine) -> None:
         done = engine.ask("container", "inspect", "--format", "{{.State.Pid}} {{.Id}}", container)
         pid, _, identity = done.stdout.strip().partition(" ")
         known = not done.returncode and engine.is_local and pid.isdecimal() and pid != "0"
+        self.process = int(pid) if known else None
         self._group = _find(int(pid), identity) if known else _Group(None, None)
 
     def read(self) -> Usage:

@@ -7,8 +7,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median
 
-from builder.performance.effort import LEAST, Effort, Work, fit
+from builder.performance.effort import Effort, Work, fit, least
 from builder.performance.interleaving import order
+from builder.performance.lengths import Room
 from builder.performance.measure import Measured, Place, measure
 from builder.performance.overhead import ClientCost, measure_client
 from builder.performance.prepare import Prepared
@@ -61,8 +62,10 @@ class Rounds:
         Raises:
             MachineError: no engine answers, or the disk is full.
         """
-        first = self._measure(self._subjects[0], LEAST, Place(0, 0))
-        return Start(first, fit(self._effort, first.run.samples, first.seconds), measure_client())
+        room = Room.of(one.subject.profile for one in self._subjects)
+        first = self._measure(self._subjects[0], least(room), Place(0, 0))
+        room = room if first.slot is None else room.within(first.slot)
+        return Start(first, fit(self._effort, first.run.samples, first.seconds, room), measure_client())
 
     def measure(self, number: int, work: Work, gone: Container[str] = ()) -> Iterator[Measured]:
         """One round, run by run; a caller that has seen an error may take no more of them.

@@ -20,6 +20,8 @@ class Statistic(StrEnum):
     P99 = "p99"
 
 
+TAILS = (Statistic.P95, Statistic.P99)
+"""What is told of times beside what they usually come to."""
 _USUAL = MappingProxyType(
     {
         Family.LATENCY: Statistic.MEDIAN,
@@ -33,6 +35,8 @@ ALLOWED: Mapping[Family, float] = MappingProxyType(
     {Family.LATENCY: 0.05, Family.THROUGHPUT: 0.05, Family.LLAMA_BENCH: 0.03}
 )
 """So much worse a figure may be, as a share."""
+_LARGEST = 230.0
+"""Of a logarithm: a ratio of 1e100, beyond any measurement."""
 GATING = ("ttft", "generation", "throughput", "embed", "vectors", "llama-bench")
 """First parts of the names of the figures that decide; all others are told."""
 
@@ -83,6 +87,11 @@ def usual_statistic(metric: Metric) -> Statistic:
     llama-bench repeats the same work, so its median is taken: on a busy machine it scatters half as much.
     """
     return _USUAL[metric.family]
+
+
+def ratio_of(log_ratio: float) -> float:
+    """The ratio of a logarithm; one that no number can hold is the largest or smallest that means anything."""
+    return math.exp(max(-_LARGEST, min(_LARGEST, log_ratio)))
 
 
 def loss(metric: Metric, log_ratio: float) -> float:

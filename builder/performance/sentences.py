@@ -19,11 +19,14 @@ def percent(ratio: float) -> str:
 
 def interval(judgement: Judgement) -> str:
     """The estimate with its interval, such as `+5.2 % (+3.1 % to +7.3 %)`; empty where there is none."""
-    if judgement.ratio is None:
+    return spell_interval(judgement.ratio, judgement.low, judgement.high)
+
+
+def spell_interval(ratio: float | None, low: float | None, high: float | None) -> str:
+    """The same by its figures."""
+    if ratio is None:
         return ""
-    if judgement.low is None or judgement.high is None:
-        return percent(judgement.ratio)
-    return f"{percent(judgement.ratio)} ({percent(judgement.low)} to {percent(judgement.high)})"
+    return percent(ratio) if low is None or high is None else f"{percent(ratio)} ({percent(low)} to {percent(high)})"
 
 
 def reason(judgement: Judgement, rules: Rules) -> str:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from builder.errors import UsageError
-from builder.process import without_secrets
 from builder.refusals import refusal
+from builder.secrets import without_secrets
 
 if TYPE_CHECKING:
     from builder.profiles import Profile

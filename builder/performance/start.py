@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 from time import monotonic, sleep
 
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.load import Samples
-from builder.performance.trouble import CouldNotMeasure
 from builder.performance.wire import Request, received, together
 from builder.server.address import Address
 from builder.server.answers import Deviation

@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from builder.performance.comparison import Direction, Judgement, Outcome, Question, compare
+from builder.performance.limit import limit
 from builder.performance.pairing import summarise
 from builder.performance.planner import Step, Why
-from builder.performance.rules import Rules, loss, usual_statistic
+from builder.performance.rules import Rules, loss, ratio_of, usual_statistic
 from builder.performance.samples import Metric, Run
-from builder.performance.sentences import interval, plural
+from builder.performance.sentences import interval
 
 _FIRST = ("ttft", "embed", "llama-bench", "throughput", "vectors")
 """What is the target where nobody names one: the first of these that was measured."""
@@ -76,7 +77,9 @@ def recommend(
     others = [name for name in titles if name != current]
     if current not in titles or not others:
         raise ValueError(f"{current!r} has to be one of two or more subjects")
-    aims = _aims(asked, target)
+    aims = aims_of(asked, target)
+    if not aims:
+        raise ValueError(f"no figure {target or _FIRST[0]!r} was asked for")
     sure = _surer(rules, math.comb(len(titles), 2))
     aimed = _together(runs, aims)
     question = _question(aims)
@@ -98,16 +101,21 @@ def recommend(
         target=tuple(one.name for one in aims),
         against_current=held,
         sentences=tuple(_sentences(titles, chosen, current, alike, refused, held)),
-        step=_step(runs, rules, spent, decided=decided and not _open_guards(refused)),
+        step=_step(runs, rules, spent, held.values(), decided=decided and not _open_guards(refused)),
     )
 
 
-def _aims(asked: Sequence[Question], target: str) -> list[Question]:
+def aims_of(asked: Sequence[Question], target: str) -> list[Question]:
+    """The questions that a target means; none where nothing of it was measured.
+
+    Args:
+        target: first part of a figure's name or the whole; empty takes the time to first token, or what there is.
+    """
     usual = [one for one in asked if one.statistic is usual_statistic(one.metric)]
     for wanted in (target,) if target else _FIRST:
         if found := [one for one in usual if wanted in (one.metric.name, one.metric.name.partition("/")[0])]:
             return found
-    raise ValueError(f"no figure {target or _FIRST[0]!r} was asked for")
+    return []
 
 
 def _surer(rules: Rules, pairs: int) -> Rules:
@@ -120,7 +128,7 @@ def _together(runs: Iterable[Run], aims: Sequence[Question]) -> list[Run]:
     for run in runs:
         values = [summarise(run.samples.get(aim.metric.name), aim.statistic)[0] for aim in aims]
         known = [math.log(value) for value in values if value is not None]
-        samples = {_TARGET: (math.exp(sum(known) / len(known)),)} if len(known) == len(aims) else {}
+        samples = {_TARGET: (ratio_of(sum(known) / len(known)),)} if len(known) == len(aims) else {}
         made.append(replace(run, samples=samples))
     return made
 
@@ -161,14 +169,14 @@ def _settled(judgement: Judgement) -> bool:
     return judgement.direction in (Direction.SLOWER, Direction.MORE) or near
 
 
-def _step(runs: Sequence[Run], rules: Rules, spent: float, *, decided: bool) -> Step:
+def _step(runs: Sequence[Run], rules: Rules, spent: float, judgements: Iterable[Judgement], *, decided: bool) -> Step:
     if decided:
         return Step(Why.DECIDED, "Every subject is told from the best, or within 5 % of it.")
     rounds = len({run.round for run in runs})
-    if rounds >= rules.most_rounds:
-        return Step(Why.LIMIT, f"There were {plural(rounds, 'round')}, as many as there may be.")
-    if rules.time_limit and rounds and spent * (rounds + 1) / rounds > rules.time_limit:
-        return Step(Why.LIMIT, f"Another round would pass the limit of {rules.time_limit:g} s.")
+    counted = max((judgement.rounds for judgement in judgements), default=0)
+    reached = limit(rules, most=rules.most_rounds, counted=counted, batch=rounds, rounds=rounds, spent=spent)
+    if reached:
+        return Step(Why.LIMIT, f"{reached}, and some subjects cannot be told apart.")
     return Step(Why.UNDECIDED, "Some subjects cannot be told apart yet.")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from builder.performance.effort import BATCH, USERS, Work
-from builder.performance.lengths import SHORT, text_lengths
+from builder.performance.lengths import SHORT
 from builder.performance.load import Figures, Readings, Step
 from builder.performance.prompts import Prompts
 from builder.performance.replies import Embedded, read_vectors
@@ -17,13 +17,9 @@ from builder.server.client import embedding_request
 _PATH = "/v1/embeddings"
 
 
-def vector_steps(profile: Profile, slot: int, work: Work, prompts: Prompts) -> Iterator[Step]:
-    """What is asked, in this order.
-
-    Args:
-        slot: tokens that a slot takes.
-    """
-    lengths = text_lengths(slot, profile.ubatch)
+def vector_steps(profile: Profile, work: Work, prompts: Prompts) -> Iterator[Step]:
+    """What is asked, in this order."""
+    lengths = work.lengths
     for name, tokens in lengths.items():
         asked = tuple(_ask(prompts, tokens, f"{name}/{number}", 1) for number in range(work.times.get(name, 1)))
         yield Step(name, (asked,), partial(_alone, name, 1))
@@ -38,11 +34,11 @@ def vector_steps(profile: Profile, slot: int, work: Work, prompts: Prompts) -> I
     yield Step(USERS, crowd, partial(_together, profile.users))
 
 
-def vector_warm_up(profile: Profile, slot: int, work: Work, prompts: Prompts) -> Iterator[Step]:
+def vector_warm_up(profile: Profile, work: Work, prompts: Prompts) -> Iterator[Step]:
     """Every shape of work once, so that what is done at first use alone is done."""
-    for name, tokens in text_lengths(slot, profile.ubatch).items():
+    for name, tokens in work.lengths.items():
         yield Step(name, ((_ask(prompts, tokens, f"warm {name}", 1),),), _nothing)
-    yield Step(BATCH, ((_ask(prompts, text_lengths(slot, profile.ubatch)[SHORT], "warm", work.texts),),), _nothing)
+    yield Step(BATCH, ((_ask(prompts, work.lengths[SHORT], "warm", work.texts),),), _nothing)
     yield Step(USERS, tuple((_ask(prompts, 8, f"warm {user}", 1),) for user in range(profile.users)), _nothing)
 
 

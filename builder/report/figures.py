@@ -12,7 +12,7 @@ from builder.performance.comparison import Direction, Judgement, Outcome, Questi
 from builder.performance.pairing import summarise
 from builder.performance.rules import Statistic, loss, usual_statistic
 from builder.performance.samples import Better, Family, Metric, Run
-from builder.performance.sentences import percent
+from builder.performance.sentences import spell_interval
 from builder.report.numbers import Scale, scale_of
 
 if TYPE_CHECKING:
@@ -43,11 +43,7 @@ class Change:
     @property
     def words(self) -> str:
         """The estimate with its interval, such as `+5.2 % (+3.1 % to +7.3 %)`; empty where there is none."""
-        if self.ratio is None:
-            return ""
-        if self.low is None or self.high is None:
-            return percent(self.ratio)
-        return f"{percent(self.ratio)} ({percent(self.low)} to {percent(self.high)})"
+        return spell_interval(self.ratio, self.low, self.high)
 
     @property
     def answer(self) -> str:

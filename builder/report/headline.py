@@ -50,7 +50,7 @@ def headline_of(record: Record, figures: Sequence[Figure], said: Sequence[str] =
     """
     if record.runs and all(run.set_aside for run in record.runs):
         answer = _nothing_counts(record)
-    elif len(record.subjects) == 2:  # noqa: PLR2004
+    elif len(record.subjects) == 2 and (record.outcome or not (said or record.unsettled)):  # noqa: PLR2004
         answer = _answer(record, figures)
     else:
         answer = _without_comparison(record, said)
@@ -67,12 +67,16 @@ def _nothing_counts(record: Record) -> Headline:
 
 def _without_comparison(record: Record, said: Sequence[str]) -> Headline:
     if said:
-        return Headline(Tone.PLAIN, said[0], " ".join(said[1:]))
+        return Headline(Tone.OPEN if record.unsettled else Tone.PLAIN, said[0], " ".join(said[1:]))
     names = titles(record)
     if len(names) == 1:
         name = next(iter(names.values()))
+        if record.unsettled:
+            text = f"{name} was measured alone, and not often enough. {record.unsettled}"
+            return Headline(Tone.OPEN, text, "Give it more time, see --time-limit, or a quieter machine.")
         return Headline(Tone.PLAIN, f"{name} was measured alone.", "There was nothing to compare it with.")
-    return Headline(Tone.PLAIN, f"{len(names)} variations were measured side by side.", "")
+    text = f"{len(names)} variations were measured side by side."
+    return Headline(Tone.OPEN, f"{text} {record.unsettled}", "") if record.unsettled else Headline(Tone.PLAIN, text, "")
 
 
 def _answer(record: Record, figures: Sequence[Figure]) -> Headline:
@@ -94,7 +98,7 @@ def _answer(record: Record, figures: Sequence[Figure]) -> Headline:
         case Outcome.UNDECIDED:
             open_ = [pair for pair in deciding if pair[1].outcome is Outcome.UNDECIDED]
             text = f"Whether {other} is worse than {one} is open: {_listed(open_, allowed=True)}."
-            return Headline(Tone.OPEN, text, _outlook([change for _, change in open_]))
+            return Headline(Tone.OPEN, text, record.unsettled or _outlook([change for _, change in open_]))
         case Outcome.TOLD:
             return Headline(Tone.PLAIN, f"{other} beside {one}: no figure that decides was measured.", "")
         case _:

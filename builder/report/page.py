@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from builder.console import printable, spell_size
+from builder.performance.archive import work_of
 from builder.performance.comparison import Outcome
 from builder.performance.samples import Better
 from builder.report.figures import Change, Figure, figures_of, set_aside
@@ -75,7 +76,7 @@ def page(
         title=_title(record, soak),
         bench=_bench(record, said) if record else None,
         soak=_soak(soak) if soak else None,
-        past=list(_past(shown, history, adopted)),
+        past=list(_past(record, history, adopted)) if record else [],
         about=list(_about(shown)),
     )
 
@@ -181,11 +182,10 @@ def _soak(record: SoakRecord) -> Part:
     }
 
 
-def _past(
-    shown: Record | SoakRecord, history: Sequence[tuple[Entry, Side]], adopted: Collection[str]
-) -> Iterator[Part]:
-    machine = ", ".join(gpu.name for gpu in shown.machine.gpus) or shown.machine.processor
-    for past in past_of(history, adopted, machine=machine, profile=_first(shown).profile):
+def _past(record: Record, history: Sequence[tuple[Entry, Side]], adopted: Collection[str]) -> Iterator[Part]:
+    machine = ", ".join(gpu.name for gpu in record.machine.gpus) or record.machine.processor
+    first = record.subjects[0]
+    for past in past_of(history, adopted, machine=machine, profile=first.profile, work=work_of(record, first)):
         yield {"name": past.name, "told": explain_name(past.name), "plot": markup(history_plot(past))}
 
 

@@ -48,19 +48,20 @@ class Past:
 
 
 def past_of(
-    history: Sequence[tuple[Entry, Side]], adopted: Collection[str], *, machine: str, profile: str
+    history: Sequence[tuple[Entry, Side]], adopted: Collection[str], *, machine: str, profile: str, work: str
 ) -> tuple[Past, ...]:
-    """Figures that at least two builds have, on like machines and in one profile as it is configured.
+    """Figures that at least two builds have, on like machines, with one model in one profile, asked for the same.
 
     Args:
         history: in order of time, see `builder.performance.archive.history`.
         adopted: IDs of images that were adopted at some time.
         machine: as entries name it.
+        work: as `builder.performance.archive.work_of` tells it.
     """
     alike = [
         (entry, side)
         for entry, side in history
-        if entry.machine == machine and side.profile == profile and not side.overrides
+        if entry.machine == machine and side.profile == profile and side.work == work and not side.overrides
     ]
     builds = _in_order(side.build or side.reference for _, side in alike)
     names = dict.fromkeys(name for _, side in alike for name in side.figures)

@@ -15,7 +15,7 @@ from builder.report.numbers import scale_of
 if TYPE_CHECKING:
     from builder.performance.soak.record import SoakRecord
 
-_SUFFIXES: Mapping[str, str] = {"_tokens_per_s": "tokens/s", "_s": "s", "_mib": "MiB", "_share": "ratio"}
+_SUFFIXES: Mapping[str, str] = {"_s": "s", "_mib": "MiB", "_share": "ratio"}
 """By which a figure's name says its unit."""
 _UNITS: Mapping[str, str] = {"tokens_per_s": "tokens/s", "processor_busiest_minute": "ratio"}
 """Of figures whose names end otherwise."""

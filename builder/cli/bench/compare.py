@@ -27,13 +27,13 @@ def command(
 ) -> None:
     """Hold one record against another of the same kind of machine, model and work.
 
-    They were not measured by turns, so what the machine did in between is part of the difference. Exit status 0: not
-    worse; 14: worse; 20: not known, or not comparable.
+    They were not measured by turns, so what the machine did in between is part of the difference, and what is seen to
+    be worse is not confirmed. Exit status 0: not worse; 20: not known, seen to be worse, or not comparable.
     """
     from builder.performance.bench import exit_code
     from builder.performance.between import between
     from builder.performance.comparison import Outcome
-    from builder.performance.demands import rules_of
+    from builder.performance.config import rules_of
 
     given = outputs.Outputs(json, markdown, html, prometheus, out)
     given.check()
@@ -41,7 +41,7 @@ def command(
     (first, one), (second, other) = records.find(session, before), records.find(session, after)
     rules = rules_of(session.config.settings.performance)
     made = between(one, other, (subject, against or subject), rules)
-    code = exit_code(made.outcome, settled=made.outcome in (Outcome.WORSE, Outcome.NOT_WORSE))
+    code = exit_code(made.outcome, settled=made.outcome is Outcome.NOT_WORSE)
     given.give(session, made, code, {"before": str(first), "after": str(second)})
     if code:
         raise typer.Exit(code)

@@ -12,6 +12,7 @@ from builder.cli.bench import records
 from builder.cli.session import Session
 
 if TYPE_CHECKING:
+    from rich.console import Group
     from rich.table import Table
 
     from builder.performance.archive import Entry, Side
@@ -49,7 +50,7 @@ def command(
     elif not (rows if past else entries):
         session.reporter.notice("Nothing was measured yet." if not past else f"Nothing was measured of {name} yet.")
     else:
-        session.reporter.show(_history(rows, figure or ()) if past else _table(entries))
+        session.reporter.show(_histories(rows, figure or ()) if past else _table(entries))
 
 
 def _table(entries: Sequence[Entry]) -> Table:
@@ -66,7 +67,8 @@ def _table(entries: Sequence[Entry]) -> Table:
 def _outcome(entry: Entry) -> str:
     if entry.damaged:
         return "damaged"
-    answer = entry.outcome or ("base line" if len(entry.sides) == 1 else "")
+    answer = "not often enough" if entry.unsettled else entry.outcome
+    answer = answer or ("base line" if len(entry.sides) == 1 else "")
     counted = "" if any(side.figures for side in entry.sides) else "no run counts"
     return ", ".join(filter(None, (answer, counted, "" if entry.whole else "not whole")))
 
@@ -74,6 +76,22 @@ def _outcome(entry: Entry) -> str:
 def _told(side: Side) -> str:
     overrides = ", ".join(f"{key}={value}" for key, value in side.overrides.items())
     return f"{side.reference} {overrides}".strip()
+
+
+def _histories(rows: Sequence[tuple[Entry, Side]], wanted: Sequence[str]) -> Group:
+    """A table for each machine, model and work: figures of different ones say nothing of the images."""
+    from rich.console import Group
+    from rich.text import Text
+
+    alike: dict[tuple[str, str, str], list[tuple[Entry, Side]]] = {}
+    for entry, side in rows:
+        alike.setdefault((entry.machine, side.profile, side.work), []).append((entry, side))
+    shown: list[Text | Table] = []
+    for (machine, profile, _), group in alike.items():
+        side = group[0][1]
+        words = ", ".join(filter(None, (profile, side.model, side.asked, machine)))
+        shown += [*([Text()] if shown else []), Text(words, style="dim"), _history(group, wanted)]
+    return Group(*shown)
 
 
 def _history(rows: Sequence[tuple[Entry, Side]], wanted: Sequence[str]) -> Table:

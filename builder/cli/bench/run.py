@@ -23,7 +23,10 @@ HELP = (
 
 def command(
     context: typer.Context,
-    a: Annotated[str, typer.Argument(metavar="A", help="An image of this engine, by name, ID or digest.")],
+    a: Annotated[
+        str,
+        typer.Argument(metavar="A", help="An image of this engine: the candidate, a tag, a name, an ID or a digest."),
+    ],
     b: Annotated[str | None, typer.Argument(metavar="B", help="One that is held against it.")] = None,
     profile: Annotated[str, typer.Option(help="The profile that is served.")] = "chat",
     changes: Annotated[
@@ -47,7 +50,7 @@ def command(
 ) -> None:
     """Measure an image, or one against another."""
     from builder.benching import Asked, run_bench
-    from builder.cli.bench.voice import speaking
+    from builder.cli.bench.progress import showing
     from builder.engine.client import Engine
     from builder.gates.gate import Scene
     from builder.recording import Recorder
@@ -61,9 +64,8 @@ def command(
     asked = Asked((a, *([b] if b else [])), profile, tuple(changes or ()), gpus, target, rounds or 0)
     recorder = Recorder(session.paths, session.reporter)
     recorder.look()
-    with speaking(session.reporter, quiet=json) as voice:
-        result = run_bench(asked, scene, voice)
-    recorder.bench(result.record, result.file)
+    with showing(session.reporter, quiet=json) as progress:
+        result = run_bench(asked, scene, progress, recorder.bench)
     code = recorder.exit_code(result.exit_code)
     given.give(session, result.record, code, {"file": str(result.file), "recorded": not recorder.failed})
     _end(session, result, code, quiet=json)

@@ -16,10 +16,10 @@ def find(session: Session, words: str) -> tuple[Path, SoakRecord]:
     Raises:
         SourceError: there is none, more than one, or it is no record of a soak.
     """
-    from builder.performance.soak.archive import shelf_of
+    from builder.performance.soak.archive import store_of
     from builder.performance.soak.record import read_soak
 
     file = Path(words)
     if not file.is_file():
-        file = shelf_of(session.paths.soaks).find(words)
+        file = store_of(session.paths.soaks).find(words)
     return file, read_soak(file)

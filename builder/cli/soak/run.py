@@ -26,7 +26,9 @@ HELP = (
 
 def command(
     context: typer.Context,
-    image: Annotated[str, typer.Argument(help="An image of this engine, by name, ID or digest.")],
+    image: Annotated[
+        str, typer.Argument(help="An image of this engine: the candidate, a tag, a name, an ID or a digest.")
+    ],
     profile: Annotated[str, typer.Option(help="The profile that it serves.")] = "chat",
     rate: Annotated[float | None, typer.Option(help="Requests a minute, on the average.")] = None,
     minutes: Annotated[float | None, typer.Option(help="How long requests come.")] = None,
@@ -87,8 +89,8 @@ def _give(verdict: Verdict, given: Outputs, session: Session, *, quiet: bool) ->
     from builder.performance.soak.record import read_soak
     from builder.report.soak_terminal import spell_soak
 
-    file = next((Path(one) for one in verdict.logs if one.endswith(".json")), None)
-    record = read_soak(file) if file else None
+    file = verdict.measurements.get("record")
+    record = read_soak(Path(str(file))) if file else None
     if record:
         given.write(record)
     elif given.files:

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from builder.errors import SourceError
-from builder.performance.shelf import Shelf
+from builder.performance.record_store import RecordStore
 from builder.performance.soak.record import Said, SoakRecord, read_soak
 
 
@@ -41,9 +41,9 @@ class SoakEntry(BaseModel):
     damaged: str = ""
 
 
-def shelf_of(folder: Path) -> Shelf:
+def store_of(folder: Path) -> RecordStore:
     """The folder of the soaks' records."""
-    return Shelf(folder, "builder soak list")
+    return RecordStore(folder, "builder soak list")
 
 
 def entries(folder: Path) -> Iterator[SoakEntry]:
@@ -52,7 +52,7 @@ def entries(folder: Path) -> Iterator[SoakEntry]:
     Raises:
         MachineError: the folder may not be read.
     """
-    for file in shelf_of(folder).files():
+    for file in store_of(folder).files():
         try:
             yield _glance(read_soak(file), file.name)
         except SourceError as error:

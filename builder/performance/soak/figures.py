@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
-from statistics import median
 
 from builder.performance.soak.series import Asked, Ended, Series
 
+_LATE = 0.25
+"""Seconds after its time until which a request counts as sent in time."""
 _WARM_SHARE, _LEAST_WARM, _MOST_WARM = 0.1, 60.0, 0.25
 Figures = Mapping[str, float | None]
 """By name with its unit; None is not known."""
@@ -45,6 +46,11 @@ def failed(series: Series) -> tuple[Asked, ...]:
 def first_tokens(requests: Sequence[Asked]) -> list[float]:
     """Seconds until the first token."""
     return [one.first_token for one in requests if one.first_token is not None]
+
+
+def sent_late(series: Series) -> list[float]:
+    """Seconds by which requests were sent after they were due, of those where users would notice it."""
+    return [one.late for one in series.requests if one.late is not None and one.late > _LATE]
 
 
 def cache_hit_rate(series: Series) -> float | None:
@@ -168,6 +174,8 @@ def figures(series: Series, slots: int, cores: int | None) -> Figures:
         "memory_peak_mib": max(memory, default=None),
         "gpu_memory_first_mib": gpu[0] if gpu else None,
         "gpu_memory_last_mib": gpu[-1] if gpu else None,
+        "sent_late": len(sent_late(series)),
+        "sent_latest_s": max((one.late for one in series.requests if one.late is not None), default=None),
         "client_processor_share": client / seconds if client is not None and seconds else None,
     }
 
@@ -175,11 +183,6 @@ def figures(series: Series, slots: int, cores: int | None) -> Figures:
 def rounded(found: Figures) -> Figures:
     """For people and documents: no more digits than mean anything."""
     return {name: None if value is None else round(value, 4) for name, value in found.items()}
-
-
-def middle(values: Sequence[float]) -> float | None:
-    """The median; None of nothing."""
-    return median(values) if values else None
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

@@ -75,6 +75,7 @@ class RequestRecord(_Part):
     tokens: int | None
     waited: FiniteFloat | None
     error: str
+    late: FiniteFloat | None = Field(None, description="by how much the asking program sent it after it was due")
 
     @classmethod
     def of(cls, asked: Asked) -> RequestRecord:

@@ -48,6 +48,7 @@ class Soaked:
         peak: the look at which the container held most memory; None where nobody told.
         cores: that the container may use; None where nobody told.
         slow_reasons: what slowed the GPU down at any look.
+        gpu_absence: why nothing could be seen of the GPU, as a sentence; empty where it could, or there is none.
         sizes: of what was asked, for the record.
     """
 
@@ -57,11 +58,12 @@ class Soaked:
     peak: ContainerMemory | None = None
     cores: int | None = None
     slow_reasons: tuple[str, ...] = ()
+    gpu_absence: str = ""
     sizes: Mapping[str, str] | None = None
 
 
 Take = Callable[[Soaked], None]
-"""Gets what was seen so far, twice a second."""
+"""Gets what was seen so far, twice a second, in a thread of its own."""
 
 
 def soak(
@@ -105,6 +107,7 @@ def soak(
                 peak=onlooker.peak,
                 cores=onlooker.cores,
                 slow_reasons=tuple(onlooker.slow_reasons),
+                gpu_absence=watch.absence if watch else "",
                 sizes=sizes,
             )
 

@@ -57,7 +57,7 @@ async def send(
         for at, question in due:
             if not await _until(at, book, go_on):
                 return
-            task = asyncio.create_task(_ask(address, question, patience, book))
+            task = asyncio.create_task(_ask(address, question, at, patience, book))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
         while tasks and go_on():
@@ -79,35 +79,41 @@ async def _until(at: float, book: Book, go_on: Callable[[], bool]) -> bool:
         await asyncio.sleep(min(left, _TICK))
 
 
-async def _ask(address: Address, question: Question, patience: float, book: Book) -> None:
-    sent = book.now()
+async def _ask(address: Address, question: Question, due: float, patience: float, book: Book) -> None:
+    late = book.now() - due
     book.in_flight += 1
     try:
         done = await exchange(address, question.request, patience)
-        book.asked.append(_read(question, done, book))
+        late = done.sent - book.began - due
+        book.asked.append(_read(question, done, due, book))
     except Deviation as deviation:
-        late = isinstance(deviation.__cause__, TimeoutError)
-        outcome = Ended.TIMED_OUT if late else Ended.ERROR
-        book.asked.append(Asked(question.kind, sent, book.now(), outcome, error=deviation.sentence))
+        outcome = Ended.TIMED_OUT if isinstance(deviation.__cause__, TimeoutError) else Ended.ERROR
+        book.asked.append(Asked(question.kind, due, book.now(), outcome, error=deviation.sentence, late=late))
     except asyncio.CancelledError:
-        book.asked.append(Asked(question.kind, sent, book.now(), Ended.GIVEN_UP, error=_GIVEN_UP))
+        book.asked.append(Asked(question.kind, due, book.now(), Ended.GIVEN_UP, error=_GIVEN_UP, late=late))
         raise
     finally:
         book.in_flight -= 1
 
 
-def _read(question: Question, done: Exchange, book: Book) -> Asked:
+def _read(question: Question, done: Exchange, due: float, book: Book) -> Asked:
     sent, ended = done.sent - book.began, done.ended - book.began
     if question.request.path.endswith("/embeddings"):
         found = read_vectors(done, question.tokens)
         return Asked(
-            question.kind, sent, ended, Ended.ANSWERED, first=sent + found.seconds, prompt_tokens=question.length
+            kind=question.kind,
+            sent=due,
+            ended=ended,
+            outcome=Ended.ANSWERED,
+            first=sent + found.seconds,
+            prompt_tokens=question.length,
+            late=sent - due,
         )
     reply = read_reply(done, question.tokens)
     prompt, cached = tokens_read(reply)
     return Asked(
         kind=question.kind,
-        sent=sent,
+        sent=due,
         ended=ended,
         outcome=Ended.ANSWERED,
         first=reply.heard[0] - book.began,
@@ -115,6 +121,7 @@ def _read(question: Question, done: Exchange, book: Book) -> Asked:
         cached_tokens=cached,
         tokens=reply.tokens,
         waited=waited(reply),
+        late=sent - due,
     )
 
 
@@ -141,9 +148,19 @@ def waited(reply: Reply) -> float | None:
 
 
 async def alongside(work: Callable[[], None], period: float) -> None:
-    """Do something again and again until this is cancelled, and less often where it takes long."""
+    """Do something again and again until this is cancelled, and less often where it takes long.
+
+    It is done in a thread, so that requests are sent when they are due; what has begun is waited for.
+
+    Raises:
+        Exception: what it raised.
+    """
     with suppress(asyncio.CancelledError):
         while True:
             began = monotonic()
-            work()
+            doing = asyncio.ensure_future(asyncio.to_thread(work))
+            try:
+                await asyncio.shield(doing)
+            finally:
+                await doing
             await asyncio.sleep(max(period, _SELDOM * (monotonic() - began)))

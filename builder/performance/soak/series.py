@@ -72,7 +72,7 @@ class Asked:
 
     Attributes:
         kind: `short`, `turn` or `long` for chats; `one`, `whole` or `batch` for texts that become vectors.
-        sent: when it was due, and was sent.
+        sent: when it was due: users wait from then on, whatever held this program up.
         first: when the first token came; for vectors, when they came.
         ended: when its last byte came, or it was given up.
         prompt_tokens: tokens of the prompt, those from the cache included; of texts that become vectors about as many.
@@ -80,6 +80,7 @@ class Asked:
         tokens: that were made.
         waited: seconds in which nothing of it was computed, before the first token: it had no slot.
         error: what was wrong, as a sentence.
+        late: seconds by which this program sent it later than it was due; None in records that do not say.
     """
 
     kind: str
@@ -92,6 +93,7 @@ class Asked:
     tokens: int | None = None
     waited: float | None = None
     error: str = ""
+    late: float | None = None
 
     @property
     def computed(self) -> int:

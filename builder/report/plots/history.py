@@ -14,8 +14,8 @@ from builder.report.plots.svg import element, path, plot, share
 
 _HEIGHT, _TOP, _SCALE = 110, 16, 18
 _MARGIN = 0.06
-_APART, _LETTER = 0.22, 0.025
-"""Shares of the width on a phone: from one name below to the next at least, and what a letter of it takes."""
+_APART, _LETTER = 0.04, 0.025
+"""Shares of the width on a phone: what is free between two names below at least, and what a letter takes."""
 _RING = 7
 
 
@@ -49,13 +49,23 @@ def _height(up: Axis, value: float) -> float:
 
 
 def _named(builds: Sequence[str], places: Mapping[str, float]) -> list[str]:
-    """The first, the last, and of those between as many as do not meet the ones before or the last."""
-    named = [builds[0]]
-    apart = max(_APART, _LETTER * max(map(len, builds)))
-    for build in builds[1:-1]:
-        if min(places[build] - places[named[-1]], places[builds[-1]] - places[build]) >= apart:
+    """The last, and of those before it from the first on as many as meet neither it nor each other."""
+    named: list[str] = []
+    begins, _ = extent(builds[-1], places[builds[-1]])
+    free = 0.0
+    for build in builds[:-1]:
+        left, right = extent(build, places[build])
+        if left >= free and right + _APART <= begins:
             named.append(build)
-    return [*named, *builds[-1:]] if len(builds) > 1 else named
+            free = right + _APART
+    return [*named, builds[-1]]
+
+
+def extent(name: str, place: float) -> tuple[float, float]:
+    """From where to where a name below a plot reaches, as shares of the width on a phone."""
+    before = {"start": 0.0, "middle": 0.5, "end": 1.0}[anchor(place)]
+    width = _LETTER * len(name)
+    return place - before * width, place + (1 - before) * width
 
 
 def _told(past: Past) -> str:

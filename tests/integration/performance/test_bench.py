@@ -30,12 +30,12 @@ from builder.performance.bench import Result, Wish, bench
 from builder.performance.comparison import Outcome
 from builder.performance.effort import Effort
 from builder.performance.prepare import prepare
+from builder.performance.progress import NoProgress
 from builder.performance.record import read_record
 from builder.performance.rules import Rules
 from builder.performance.settings import parse_changes
 from builder.performance.subject import subjects_of
 from builder.performance.tools import Tools
-from builder.performance.voices import Silence
 from tests.integration.conftest import builder
 from tests.integration.gates.structure_labs import variation
 from tests.integration.performance.test_performance_measure import NO_BENCH
@@ -87,7 +87,7 @@ def brief(tools: Tools, archive: Path, *images: Image, changes: tuple[str, ...] 
     named = [(image.references[0] if image.references else image.id, image) for image in images]
     subjects = subjects_of(named, "chat", profiles["chat"], parse_changes(changes, profiles))
     wish = Wish(BRIEF, Rules(least_rounds=2, most_rounds=rounds))
-    return bench(prepare(subjects, tools), wish, tools, Archive(archive), Silence())
+    return bench(prepare(subjects, tools), wish, tools, Archive(archive), NoProgress())
 
 
 def test_an_image_alone_becomes_a_base_line(baseline: tuple[int, dict[str, Any]], folder: Path) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -17,7 +18,11 @@ import pytest
 from builder.engine.client import Engine
 from builder.engine.images import Image
 from builder.errors import ExitCode
-from builder.performance.effort import LEAST, QUICK, Work
+from builder.performance.bench_run import take_bench
+from builder.performance.conditions import Watch
+from builder.performance.effort import QUICK, Work, least
+from builder.performance.errors import CouldNotMeasure
+from builder.performance.lengths import Room
 from builder.performance.llama_bench import find_bench
 from builder.performance.measure import Measured, Place, measure
 from builder.performance.prepare import Prepared, prepare
@@ -27,7 +32,6 @@ from builder.performance.samples import Family
 from builder.performance.settings import parse_changes
 from builder.performance.subject import subjects_of
 from builder.performance.tools import Tools
-from builder.performance.trouble import CouldNotMeasure
 from tests.integration.gates.structure_labs import variation
 
 Sabotage = Callable[..., AbstractContextManager[Image]]
@@ -41,7 +45,12 @@ def ready(tools: Tools, *images: Image, profile: str = "chat", changes: tuple[st
 
 
 def measured(tools: Tools, *images: Image, profile: str = "chat", changes: tuple[str, ...] = ()) -> Measured:
-    return measure(ready(tools, *images, profile=profile, changes=changes)[0], LEAST, Place(1, 0), tools)
+    prepared = ready(tools, *images, profile=profile, changes=changes)[0]
+    return measure(prepared, least(room(prepared)), Place(1, 0), tools)
+
+
+def room(prepared: Prepared) -> Room:
+    return Room.of([prepared.subject.profile])
 
 
 def test_a_chat_is_measured_from_start_to_end(tools: Tools, image: Image) -> None:
@@ -63,11 +72,13 @@ def test_a_chat_is_measured_from_start_to_end(tools: Tools, image: Image) -> Non
     assert median(samples["ttft/2k"]) > min(samples["ttft/short"]), "a long prompt takes longer"
     assert all(first <= whole for first, whole in zip(samples["ttft/10"], samples["e2e/10"], strict=True))
     assert {"llama-bench/pp512", "llama-bench/tg64", "throughput/10", "prompt/alone"} <= samples.keys()
-    assert len(samples["llama-bench/pp512"]) == LEAST.repetitions
+    assert len(samples["llama-bench/pp512"]) == 2
     assert 10 < samples["memory/container"][0] < 500
     assert 0 < samples["processor/load"][0] < 2.5 * sum(found.seconds.values())
     assert found.run.conditions["client_share/users"] < 0.5
-    assert "foreign_cores" in found.run.conditions
+    assert {"foreign_cores", "foreign_cores/llama-bench"} <= found.run.conditions.keys()
+    assert found.unseen == ()
+    assert found.slot == 2048
     assert "stop processing" in found.log.read_text(encoding="utf-8", errors="replace")
 
 
@@ -86,10 +97,10 @@ def test_an_image_of_2024_is_measured_in_its_own_words(tools: Tools, old_image: 
     assert prepared.bench
     assert prepared.bench.form == "json"
     assert any("no word for cache-reuse" in note for note in prepared.notes)
-    found = measure(prepared, LEAST, Place(1, 0), tools)
+    found = measure(prepared, least(room(prepared)), Place(1, 0), tools)
     assert found.error is None
     assert {"ttft/short", "ttft/2k", "throughput/10", "llama-bench/tg64"} <= found.run.samples.keys()
-    assert len(found.run.samples["llama-bench/pp512"]) == LEAST.repetitions
+    assert len(found.run.samples["llama-bench/pp512"]) == 2
 
 
 def test_what_an_image_has_no_word_for_cannot_be_compared(tools: Tools, old_image: Image) -> None:
@@ -105,7 +116,7 @@ def test_an_image_without_llama_bench_says_so_and_its_server_is_measured(
         (prepared,) = ready(tools, image)
         assert prepared.bench is None
         assert any("has no llama-bench: the server alone is measured." in note for note in prepared.notes)
-        found = measure(prepared, LEAST, Place(1, 0), tools)
+        found = measure(prepared, least(room(prepared)), Place(1, 0), tools)
     assert found.error is None
     assert Family.LLAMA_BENCH not in {one.family for one in found.metrics}
     assert found.run.samples["throughput/10"]
@@ -119,7 +130,8 @@ def test_a_llama_bench_that_does_not_start_is_told(tools: Tools, engine: Engine,
 
 def test_a_server_that_dies_leaves_what_was_measured_and_says_how(tools: Tools, broken: Sabotage) -> None:
     with broken(ABORT_AT=250) as image:
-        found = measure(ready(tools, image)[0], Work({}, answer=2, turns=60), Place(1, 0), tools)
+        (prepared,) = ready(tools, image)
+        found = measure(prepared, Work({}, room(prepared), answer=2, turns=60), Place(1, 0), tools)
     assert found.error is not None
     assert "The server ended in the middle, with status 139." in found.error.cause
     assert found.error.exit_code == ExitCode.UNJUDGED
@@ -183,6 +195,35 @@ def test_rounds_interleave_and_ask_all_for_the_same(tools: Tools, image: Image) 
     assert all(len(run.samples["ttft/short"]) == start.work.times["short"] for run in runs)
 
 
+def test_contexts_of_several_sizes_are_asked_for_the_same(tools: Tools, image: Image) -> None:
+    rounds = Rounds(ready(tools, image, changes=("chat.context=2048,8192",)), QUICK, tools)
+    start = rounds.begin()
+    assert start.first.error is None
+    assert start.work.room.slot == 512
+    runs = [one.run for one in islice(rounds.measure(1, start.work), 2)]
+    assert runs[0].samples.keys() == runs[1].samples.keys()
+    assert "ttft/near" in runs[0].samples
+    assert "ttft/2k" not in runs[1].samples
+
+
+def test_a_slot_that_takes_less_than_all_are_asked_cannot_be_compared(tools: Tools, image: Image) -> None:
+    (prepared,) = ready(tools, image, changes=("chat.context=2048",))
+    found = measure(prepared, least(Room(slot=4096, ubatch=128)), Place(1, 0), tools)
+    assert found.error is not None
+    assert "a slot takes 512 tokens" in found.error.cause
+
+
+def test_others_that_take_the_processor_while_llama_bench_runs_are_seen(
+    tools: Tools, image: Image, containers: Callable[..., str]
+) -> None:
+    (prepared,) = ready(tools, image)
+    containers("--entrypoint", "sh", "--network", "none", image.id, "-c", "while :; do :; done")
+    done = take_bench(prepared, replace(least(room(prepared)), repetitions=10), tools, Watch(None))
+    assert done.samples
+    assert done.conditions[0].figures["foreign_cores/llama-bench"] > 0.5
+    assert "while llama-bench ran" in done.conditions[0].set_aside
+
+
 def test_a_containers_memory_and_processor_time_are_read(
     engine: Engine, image: Image, containers: Callable[..., str]
 ) -> None:
@@ -214,6 +255,7 @@ from builder.engine.client import Engine
 from builder.engine.throwaway import this_run
 from builder.paths import Paths
 from builder.performance.effort import Work
+from builder.performance.lengths import Room
 from builder.performance.measure import Place, measure
 from builder.performance.prepare import prepare
 from builder.performance.subject import subjects_of
@@ -227,7 +269,8 @@ tools = Tools(engine, runner, Reporter(), Paths.default(), load(None, {}), logs)
 image = engine.image(sys.argv[1])
 (prepared,) = prepare(subjects_of([("it", image)], "chat", tools.config.settings.profiles["chat"]), tools)
 print(tools.run_id, flush=True)
-measure(prepared, Work({"short": 100000}), Place(1, 0), tools)
+work = Work({"short": 100000}, Room.of([prepared.subject.profile]))
+measure(prepared, work, Place(1, 0), tools)
 """
 
 

@@ -24,12 +24,13 @@ from builder.errors import MachineError
 from builder.gates.gate import Scene, Subject
 from builder.gates.soak.gate import judge_soak
 from builder.gates.verdict import Outcome, Verdict
-from builder.performance.soak.record import SoakRecord, read_soak
+from builder.performance.soak.record import SoakRecord, read_soak, write_soak
 from builder.performance.tools import Tools
 from builder.process import CommandTimeout
 from tests.integration.conftest import builder
 from tests.integration.gates.smoke_labs import details, failures
 from tests.integration.gates.structure_labs import variation
+from tests.unit.report_soaks import soak
 
 Sabotage = Callable[..., AbstractContextManager[Image]]
 EASY: Mapping[str, Any] = {
@@ -62,7 +63,7 @@ def soaked(tools: Tools) -> Callable[..., tuple[Verdict, SoakRecord]]:
         config = replace(tools.config, settings=settings.model_copy(update=update), sources=sources)
         scene = Scene(tools.engine, tools.runner, tools.reporter, tools.paths, config, tools.logs)
         verdict = judge_soak(Subject(name, image), profile, scene)
-        return verdict, read_soak(next(Path(file) for file in verdict.logs if file.endswith(".json")))
+        return verdict, read_soak(Path(str(verdict.measurements["record"])))
 
     return run
 
@@ -164,15 +165,18 @@ def test_a_rate_that_is_too_high_fills_the_slots(
     assert len(record.requests) > 50, "requests come whether or not those before were answered"
 
 
-def test_an_image_that_does_not_start_is_no_soak(
-    soaked: Callable[..., tuple[Verdict, SoakRecord]], engine: Engine, cpu_image: str, tools: Tools
+def test_an_image_that_does_not_start_is_no_soak_and_an_older_record_is_not_its_own(
+    engine: Engine, cpu_image: str, tools: Tools, tmp_path: Path
 ) -> None:
-    with (
-        variation(engine, cpu_image, "RUN rm -f /usr/local/bin/llama-server /opt/llama.cpp/llama-server") as image,
-        pytest.raises(StopIteration),
-    ):
-        soaked(image)
-    assert not list(tools.paths.soaks.iterdir())
+    older = tmp_path / "older.json"
+    write_soak(soak(), older)
+    scene = Scene(tools.engine, tools.runner, tools.reporter, tools.paths, tools.config, tools.logs)
+    with variation(engine, cpu_image, "RUN rm -f /usr/local/bin/llama-server /opt/llama.cpp/llama-server") as image:
+        verdict = judge_soak(Subject(image.id, image), "chat", scene, place=older)
+    assert verdict.outcome is not Outcome.PASS
+    assert verdict.measurements["record"] is None
+    assert str(older) not in verdict.logs
+    assert read_soak(older) == soak()
 
 
 def test_a_container_that_somebody_removes_ends_the_soak_and_what_was_seen_is_kept(

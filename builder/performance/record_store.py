@@ -19,7 +19,7 @@ _LONGEST = 60
 
 
 @dataclass(frozen=True)
-class Shelf:
+class RecordStore:
     """The folder.
 
     Attributes:

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from builder.console import Reporter
     from builder.performance.loop import Taken
+    from builder.performance.progress import PlainProgress, Progress
     from builder.performance.rounds import Start
     from builder.performance.tools import Moment
-    from builder.performance.voices import Plain, Voice
 
 _STEPS = {
     "start": "starting",
@@ -27,27 +27,27 @@ _STEPS = {
 
 
 @contextmanager
-def speaking(reporter: Reporter, *, quiet: bool) -> Iterator[Voice]:
-    """A voice for one bench.
+def showing(reporter: Reporter, *, quiet: bool) -> Iterator[Progress]:
+    """What shows the progress of one bench.
 
     Args:
         quiet: say nothing.
     """
-    from builder.performance.voices import Plain, Silence
+    from builder.performance.progress import NoProgress, PlainProgress
 
     if quiet or not reporter.live:
-        yield Silence() if quiet else Plain(reporter)
+        yield NoProgress() if quiet else PlainProgress(reporter)
         return
     from rich.status import Status
 
     with Status("looking at the images", console=reporter.err) as status:
-        yield _Live(Plain(reporter), status)
+        yield _LiveProgress(PlainProgress(reporter), status)
 
 
-class _Live:
+class _LiveProgress:
     """Rewrites a line with each step, below one for each round."""
 
-    def __init__(self, plain: Plain, status: Status) -> None:
+    def __init__(self, plain: PlainProgress, status: Status) -> None:
         self._plain = plain
         self._status = status
         self._until: float | None = None

@@ -10,7 +10,7 @@ from builder.performance.rounds import Start
 from builder.performance.tools import Moment
 
 
-class Voice(Protocol):
+class Progress(Protocol):
     """Hears what happens."""
 
     def begun(self, start: Start) -> None:
@@ -23,7 +23,7 @@ class Voice(Protocol):
         """A round is over, and so many seconds are probably left."""
 
 
-class Silence:
+class NoProgress:
     """Says nothing."""
 
     def begun(self, start: Start) -> None:
@@ -36,7 +36,7 @@ class Silence:
         """Nothing."""
 
 
-class Plain:
+class PlainProgress:
     """Says a line for each round."""
 
     def __init__(self, reporter: Reporter) -> None:
