@@ -5,31 +5,35 @@ What goes wrong before the first move is refused with nothing moved; after it, w
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from abc import ABC, abstractmethod
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
 
-from builder.channels.ledger.moves import Action, PromotionEntry
+from builder.channels.ledger.moves import Action, HoldEntry, PromotionEntry
 from builder.channels.ledger.values import short
+from builder.channels.places.place import FILE
 from builder.channels.promotion.digests import Published, learn
 from builder.channels.promotion.evidence import (
+    inherited,
     require_ours,
     require_served,
     require_unheld,
     require_verdicts,
     was_adopted,
 )
-from builder.channels.promotion.finding import before_adopted, bring, channel_tag
-from builder.channels.promotion.leftovers import announce_left, course_of, settle_left
-from builder.channels.promotion.opening import Tools, opened, seal_of
-from builder.channels.promotion.publishing import name_here
+from builder.channels.promotion.faults import mentioning, nothing_moved
+from builder.channels.promotion.finding import before_adopted, bring
+from builder.channels.promotion.leftovers import Force, Request, announce_left, course_of, left, settle_left
+from builder.channels.promotion.opening import Tools, opened, signer_of
 from builder.channels.promotion.scene import Draft, Scene
-from builder.channels.promotion.settling import Settled
+from builder.channels.promotion.settled import Settled
 from builder.channels.promotion.target import Target
 from builder.channels.requirements import verdicts_of
-from builder.errors import NothingMoved
+from builder.channels.words import CANDIDATE, candidate_of
+from builder.engine.naming import name_for_ever
+from builder.errors import BuilderError, NothingMoved
 
-CANDIDATE = "candidate"
 _START = 60.0
 """Seconds for a server to print its version."""
 
@@ -60,14 +64,31 @@ class Outcome:
     Attributes:
         result: `done`; `planned` in a dry run; `already` where everything named the image already.
         draft: the moves.
-        entry: as the ledger keeps it; None where nothing was moved.
+        entry: as the ledger keeps it; None where nothing was moved, and the ledger knew that it is so.
         settled: what was left in the middle by others, and how it ended.
+        held: what is held from now on: what was rolled back from.
+        inherited: what was forced when the image was adopted before, where a rollback goes back to it.
     """
 
     result: Literal["done", "planned", "already"]
     draft: Draft
     entry: PromotionEntry | None
     settled: tuple[Settled, ...]
+    held: tuple[HoldEntry, ...] = ()
+    inherited: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What came of what was left in the middle.
+
+    Attributes:
+        settled: how it ended.
+        left: what was found, where it was not to be touched.
+    """
+
+    settled: tuple[Settled, ...]
+    left: tuple[PromotionEntry, ...] = ()
 
 
 def promote(word: str, wish: Wish, tools: Tools) -> Outcome:
@@ -79,24 +100,9 @@ def promote(word: str, wish: Wish, tools: Tools) -> Outcome:
     Raises:
         NothingMoved: it may not be promoted, or it failed and all is as before.
         MovedPartly: it failed, and so did taking back.
-        BuilderError: something is amiss, and nothing was moved.
+        BuilderError: it is done, and something is amiss since.
     """
-    with opened(tools, alone=not wish.dry_run) as scene:
-        settled = _see_to_leftovers(scene, wish, tools)
-        wanted = channel_tag(scene, "candidate") if word == CANDIDATE else word
-        target, there = _bring(scene, wanted, wish, tools)
-
-        def require_evidence() -> None:
-            if wish.force is None:
-                require_ours(target)
-                require_unheld(scene.ledger, target)
-                require_verdicts(scene.ledger, target, tools.config.settings, tools.clock())
-
-        draft = scene.draft("promote", target, there)
-        if draft.is_empty:
-            return Outcome("already", draft, None, settled)
-        require_evidence()
-        return _adopt("promote", (target, there), require_evidence, settled, scene, wish, tools)
+    return _Promotion(word, wish, tools).carry_out()
 
 
 def rollback(word: str | None, wish: Wish, tools: Tools) -> Outcome:
@@ -110,88 +116,209 @@ def rollback(word: str | None, wish: Wish, tools: Tools) -> Outcome:
     Raises:
         NothingMoved, MovedPartly, BuilderError: as for `promote`.
     """
-    with opened(tools, alone=not wish.dry_run) as scene:
-        settled = _see_to_leftovers(scene, wish, tools)
-        wanted = before_adopted(scene) if word is None else word
-        target, there = _bring(scene, wanted, wish, tools)
-
-        def require_evidence() -> None:
-            if wish.force is None:
-                require_unheld(scene.ledger, target)
-                if not was_adopted(scene.ledger.promotions.history(), scene.ledger.images.same(target.id)):
-                    require_verdicts(scene.ledger, target, tools.config.settings, tools.clock())
-
-        draft = scene.draft("rollback", target, there)
-        if draft.is_empty:
-            return Outcome("already", draft, None, settled)
-        require_evidence()
-        if target.is_here:
-            _require_start(target, tools)
-        return _adopt("rollback", (target, there), require_evidence, settled, scene, wish, tools)
+    return _Rollback(word, wish, tools).carry_out()
 
 
-def resume(wish: Literal["finish", "undo"], tools: Tools, *, over: bool = False) -> tuple[Settled, ...]:
-    """Finish or undo what was left in the middle, which is said; nothing where nothing was.
+def resume(end: Literal["finish", "undo"], wish: Wish, tools: Tools) -> Resumed:
+    """Finish or undo what was left in the middle, of whichever images, which is said; nothing where nothing was.
 
-    Args:
-        over: even where somebody else moved something meanwhile.
+    By force, which is recorded, it is done even where somebody else moved something meanwhile, and without a registry
+    that does not answer. A dry run says what there is.
 
     Raises:
+        NothingMoved: something is amiss, and nothing was moved.
         MovedPartly: it still stands in the middle.
-        BuilderError: something is amiss, and nothing was moved.
     """
-    with opened(tools, alone=True) as scene:
-        return settle_left(scene, tools.reporter.notice, wish, over=over)
+    force = None if wish.force is None else Force(wish.who, wish.force)
+    request = Request(end, force, everywhere=True, tolerant=force is not None)
+    settled: list[Settled] = []
+    with ExitStack() as stack, nothing_moved(settled):
+        scene = stack.enter_context(opened(tools, alone=not wish.dry_run))
+        if wish.dry_run:
+            announce_left(scene, tools.reporter.notice, request)
+            return Resumed((), left(scene, request))
+        settled.extend(settle_left(scene, tools.reporter.notice, request))
+    return Resumed(tuple(settled))
 
 
-def _adopt(
-    action: Action,
-    image: tuple[Target, Published | None],
-    require_evidence: Callable[[], None],
-    settled: tuple[Settled, ...],
-    scene: Scene,
-    wish: Wish,
-    tools: Tools,
-) -> Outcome:
-    """Have the image where it is to be adopted, then move the tags and files."""
-    target, there = image
-    draft = scene.draft(action, target, there)
-    _require_unmoved(scene, draft, wish)
-    _tell_lost(draft, tools)
-    if wish.dry_run:
-        return Outcome("planned", draft, None, settled)
-    name_here(tools.engine, target.id, f"{scene.repository}:{target.tag}")
-    if scene.press:
-        there = scene.press.publish(target, there)
-        learn(scene.ledger, target, there, scene.kind)
-    _seal(action, target, there, scene, tools)
-    # All that may take hours: what was looked at before is looked at again.
-    require_evidence()
-    draft = scene.draft(action, target, there)
-    _require_unmoved(scene, draft, wish)
-    entry = scene.entry(draft, who=wish.who, why=wish.why, forced=wish.force)
-    scene.ledger.promotions.plan(entry)
-    course_of(scene).carry_out(entry)
-    return Outcome("done", draft, scene.ledger.promotions.find(entry.id), settled)
+@dataclass(frozen=True)
+class _Attempt(ABC):
+    """One way to have an image adopted, from the word for it to the tags that name it.
+
+    Attributes:
+        settled: what was left in the middle by others and ended before, as it comes.
+    """
+
+    word: str | None
+    wish: Wish
+    tools: Tools
+    settled: list[Settled] = field(default_factory=list)
+    action: ClassVar[Action]
+
+    def carry_out(self) -> Outcome:
+        """Find the image, see what it has shown, and move the tags."""
+        with ExitStack() as stack:
+            with nothing_moved(self.settled):
+                scene = stack.enter_context(opened(self.tools, alone=not self.wish.dry_run))
+                self._settle(scene)
+                target, there = self._bring(scene)
+                draft, is_known = self._judged(scene, target, there)
+                if self.wish.dry_run or is_known:
+                    return self._outcome("already" if draft.is_empty else "planned", draft)
+                result: Literal["done", "already"] = "already" if draft.is_empty else "done"
+                draft = self._published(scene, target, there)
+                entry = scene.entry(draft, who=self.wish.who, why=self.wish.why, forced=self.wish.force)
+                scene.ledger.promotions.plan(entry)
+                earlier = _inherited(scene, target) if self.action == "rollback" else ()
+            with mentioning(self.settled):
+                held = course_of(scene).carry_out(entry)
+            _let_contents_go(scene, entry)
+            return self._outcome(result, draft, _kept(scene, entry), held, earlier)
+
+    @abstractmethod
+    def _wanted(self, scene: Scene) -> str:
+        """The word for the image."""
+
+    @abstractmethod
+    def _require_evidence(self, scene: Scene, target: Target) -> None:
+        """See that the image has shown what is asked for.
+
+        Raises:
+            NothingMoved: it has not.
+        """
+
+    @abstractmethod
+    def _require_ready(self, target: Target) -> None:
+        """See that the image can be adopted at once.
+
+        Raises:
+            NothingMoved: it cannot.
+        """
+
+    @property
+    @abstractmethod
+    def _request(self) -> Request:
+        """How what was left in the middle is to end."""
+
+    def _settle(self, scene: Scene) -> None:
+        say = self.tools.reporter.notice
+        if self.wish.dry_run:
+            announce_left(scene, say, self._request)
+        else:
+            self.settled.extend(settle_left(scene, say, self._request))
+
+    def _bring(self, scene: Scene) -> tuple[Target, Published | None]:
+        """The image that is meant, if it is one that can be served and has tags here."""
+        wanted, say = self._wanted(scene), self.tools.reporter.notice
+        target, there = bring(scene, wanted, say, dry_run=self.wish.dry_run)
+        require_served(target)
+        if scene.config.settings.channels.per_variant and not target.variant:
+            raise NothingMoved(
+                f"{target.shown} does not say its variant, and each variant has tags of its own.",
+                "Take {variant} out of the names in [channels], or name an image that was built here.",
+            )
+        return target, there
+
+    def _judged(self, scene: Scene, target: Target, there: Published | None) -> tuple[Draft, bool]:
+        """The moves to an image that may be adopted, and whether there are none and the ledger knows that."""
+        draft = scene.draft(self.action, target, there)
+        if draft.is_empty and scene.knows(draft):
+            return draft, True
+        self._require_evidence(scene, target)
+        self._require_ready(target)
+        _require_unmoved(scene, draft, self.wish)
+        _tell_lost(draft, self.tools)
+        return draft, False
+
+    def _published(self, scene: Scene, target: Target, there: Published | None) -> Draft:
+        """The moves, with the image where it is to be adopted, signed, and looked at again: all that may take hours."""
+        name_for_ever(self.tools.engine, target.id, f"{scene.repository}:{target.tag}")
+        if scene.publisher:
+            there = scene.publisher.publish(target, there)
+            learn(scene.ledger, target, there, scene.kind)
+        _sign(self.action, target, there, scene, self.tools)
+        self._require_evidence(scene, target)
+        draft = scene.draft(self.action, target, there)
+        _require_unmoved(scene, draft, self.wish)
+        return draft
+
+    def _outcome(
+        self,
+        result: Literal["done", "planned", "already"],
+        draft: Draft,
+        entry: PromotionEntry | None = None,
+        held: tuple[HoldEntry, ...] = (),
+        earlier: tuple[str, ...] = (),
+    ) -> Outcome:
+        return Outcome(result, draft, entry, tuple(self.settled), held, earlier)
 
 
-def _see_to_leftovers(scene: Scene, wish: Wish, tools: Tools) -> tuple[Settled, ...]:
-    if wish.dry_run:
-        announce_left(scene, tools.reporter.notice)
-        return ()
-    return settle_left(scene, tools.reporter.notice)
+class _Promotion(_Attempt):
+    """To an image that proved itself."""
+
+    action = "promote"
+
+    def _wanted(self, scene: Scene) -> str:
+        return candidate_of(scene.reach.engine, scene.config.settings) if self.word in (None, CANDIDATE) else self.word
+
+    def _require_evidence(self, scene: Scene, target: Target) -> None:
+        if self.wish.force is None:
+            require_ours(target)
+            require_unheld(scene.ledger, target)
+            require_verdicts(scene.ledger, target, scene.config.settings, scene.clock())
+
+    def _require_ready(self, target: Target) -> None:
+        """Its gates have seen it start."""
+
+    @property
+    def _request(self) -> Request:
+        return Request()
 
 
-def _bring(scene: Scene, word: str, wish: Wish, tools: Tools) -> tuple[Target, Published | None]:
-    """The image that is meant, if it is one that can be served and has tags here."""
-    target, there = bring(scene, word, tools.reporter.notice, dry_run=wish.dry_run)
-    require_served(target)
-    if scene.config.settings.channels.per_variant and not target.variant:
-        raise NothingMoved(
-            f"{target.shown} does not say its variant, and each variant has tags of its own.",
-            "Take {variant} out of the names in [channels], or name an image that was built here.",
-        )
-    return target, there
+class _Rollback(_Attempt):
+    """Back to an image that was adopted before."""
+
+    action = "rollback"
+
+    def _wanted(self, scene: Scene) -> str:
+        return before_adopted(scene) if self.word is None else self.word
+
+    def _require_evidence(self, scene: Scene, target: Target) -> None:
+        if self.wish.force is not None:
+            return
+        require_unheld(scene.ledger, target)
+        if not was_adopted(scene.ledger, scene.ledger.images.same(target.id)):
+            forced = "; ".join(_inherited(scene, target))
+            more = f"It was adopted by force alone: {forced}." if forced else ""
+            require_verdicts(scene.ledger, target, scene.config.settings, scene.clock(), more)
+
+    def _require_ready(self, target: Target) -> None:
+        if target.is_here:
+            _require_start(target, self.tools)
+
+    @property
+    def _request(self) -> Request:
+        return Request(tolerant=self.wish.force is not None)
+
+
+def _inherited(scene: Scene, target: Target) -> tuple[str, ...]:
+    """What was forced when an image was adopted the last time."""
+    return inherited(scene.ledger, scene.ledger.images.same(target.id))
+
+
+def _kept(scene: Scene, entry: PromotionEntry) -> PromotionEntry:
+    """A promotion that is done as the ledger has it; it is done even where the ledger cannot be asked any more."""
+    with suppress(BuilderError):
+        return scene.ledger.promotions.find(entry.id) or entry
+    return entry
+
+
+def _let_contents_go(scene: Scene, entry: PromotionEntry) -> None:
+    """Keep of what adoption files held only what a move may still be undone to."""
+    with suppress(BuilderError):
+        entries = (entry, *scene.ledger.promotions.under_way())
+        steps = (step for one in entries for step in one.steps if step.place == FILE)
+        scene.reach.files.forget([digest for step in steps for digest in (step.before, step.after) if digest])
 
 
 def _require_unmoved(scene: Scene, draft: Draft, wish: Wish) -> None:
@@ -228,10 +355,10 @@ def _require_start(target: Target, tools: Tools) -> None:
         raise NothingMoved(f"{target.shown} does not start here: {answer.failure.cause}", answer.failure.remedy)
 
 
-def _seal(action: Action, target: Target, there: Published | None, scene: Scene, tools: Tools) -> None:
+def _sign(action: Action, target: Target, there: Published | None, scene: Scene, tools: Tools) -> None:
     """Sign what is promoted, and see that what is adopted is signed, as the configuration asks."""
-    seal = seal_of(tools)
-    reference = str(scene.press.place.reference.pinned(there.whole.digest)) if scene.press and there else ""
+    signer = signer_of(tools)
+    reference = str(scene.publisher.place.reference.pinned(there.whole.digest)) if scene.publisher and there else ""
     if action == "promote":
-        seal.put(reference, verdicts_of(scene.ledger, scene.ledger.images.same(target.id)))
-    seal.require(reference)
+        signer.put(reference, verdicts_of(scene.ledger, scene.ledger.images.same(target.id)))
+    signer.require(reference)

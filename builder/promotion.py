@@ -8,12 +8,10 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from builder.section import Section
+from builder.section import DURATION, Section, parse_duration
 
 GateName = Literal["version", "structure", "smoke", "correctness", "performance", "soak"]
 _CHANNEL = r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,63}(\{variant\}[A-Za-z0-9_.-]{0,63})?|\{variant\}[A-Za-z0-9_.-]{0,63})$"
-_DURATION = r"^(0|[0-9]{1,4}[mhdw])$"
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _REPOSITORY = r"^([A-Za-z0-9.-]+(:[0-9]+)?/[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)?$"
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 
@@ -60,7 +58,7 @@ class Promotion(Section):
     gates: tuple[GateName, ...] = Field(
         ("version", "structure", "smoke", "correctness", "performance"), description="gates that it must have passed"
     )
-    max_age: str = Field("14d", pattern=_DURATION, description="how old a verdict may be, such as 12h or 14d; 0: any")
+    max_age: str = Field("14d", pattern=DURATION, description="how old a verdict may be, such as 12h or 14d; 0: any")
     gpus: tuple[str, ...] = Field(
         (), description="kinds of GPU, such as ['NVIDIA GeForce RTX 3090'], on each of which it must have passed"
     )
@@ -75,7 +73,7 @@ class Promotion(Section):
         """How old a verdict may be; None is any age."""
         if self.max_age == "0":
             return None
-        return timedelta(**{_UNITS[self.max_age[-1]]: int(self.max_age[:-1])})
+        return parse_duration(self.max_age)
 
 
 class Registry(Section):

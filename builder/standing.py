@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from builder.channels.called import called
-from builder.channels.drift import Discrepancy, Seen, drifts, said_by
+from builder.channels.drift import Actual, Discrepancy, drifts, expected_of
 from builder.channels.ledger.ledger import Ledger
 from builder.channels.ledger.moves import HoldEntry, PromotionEntry
 from builder.channels.looking import look_around
@@ -162,7 +163,7 @@ def survey(config: Config, ledger: Ledger, reach: Reach, now: datetime) -> Stand
         LedgerError: the ledger cannot be read.
     """
     repository = config.settings.image.repository
-    seen = look_around(config, reach, said_by(ledger))
+    seen = look_around(config, reach, partial(expected_of, ledger))
     view = _View(config, ledger, reach, now)
     unknown, lanes, services = "", tuple[Lane, ...](), tuple[Service, ...]()
     try:
@@ -176,7 +177,7 @@ def survey(config: Config, ledger: Ledger, reach: Reach, now: datetime) -> Stand
         tuple(_file(ledger, one) for one in seen if one.place == FILE),
         services,
         drifts(ledger, seen),
-        ledger.promotions.under_way(repository),
+        ledger.promotions.under_way(),
         unknown,
     )
 
@@ -251,7 +252,7 @@ class _View:
         return self.config.settings.image.repository
 
 
-def _file(ledger: Ledger, seen: Seen) -> AdoptionFile:
+def _file(ledger: Ledger, seen: Actual) -> AdoptionFile:
     names = tuple(called(ledger, digest) for digest in seen.digests)
     return AdoptionFile(seen.subject, seen.digests, names, seen.unread)
 

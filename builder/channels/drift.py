@@ -5,7 +5,7 @@ The ledger knows of tags and files what promotions did to them; who moves one by
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,14 +14,14 @@ from builder.channels.ledger.moves import PromotionEntry, Step, StepState
 from builder.channels.ledger.values import short
 from builder.channels.places.place import ENGINE, FILE, REGISTRY
 
-DiscrepancyKind = Literal["under way", "moved", "gone", "damaged", "unknown", "unread"]
+DiscrepancyKind = Literal["under way", "owed", "moved", "gone", "damaged", "unknown", "unread"]
 _ID = 12
 """Digits of an image ID by which Docker's client knows it."""
 _NOUNS = {"promote": "promotion", "rollback": "rollback"}
 
 
 @dataclass(frozen=True)
-class Seen:
+class Actual:
     """What a tag or a file names now.
 
     Attributes:
@@ -44,15 +44,19 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Said:
+class Expected:
     """What the ledger's promotions made a tag or a file name last.
 
     Attributes:
-        digest: the place's own; None for nothing.
+        digest: the place's own; of the image that it pins for a file; None for nothing.
     """
 
     digest: str | None
     promotion: PromotionEntry
+
+
+Expectation = Callable[[str, str], Expected | None]
+"""What the ledger says by place and subject; None where no promotion moved it."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,8 @@ class Discrepancy:
     remedy: str
 
 
-def said_by(ledger: Ledger) -> Mapping[tuple[str, str], Said]:
-    """What each subject was made to name last, by place and subject; what is under way does not count yet.
+def expected_of(ledger: Ledger, place: str, subject: str) -> Expected | None:
+    """What a subject was made to name last; what is under way does not count yet.
 
     A promotion of another ledger, brought in from another machine, moved tags of a registry that is ours too, and of an
     engine that is not.
@@ -86,16 +90,20 @@ def said_by(ledger: Ledger) -> Mapping[tuple[str, str], Said]:
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    done = [(entry.ended, entry) for entry in ledger.promotions.history() if entry.ended and entry.result == "done"]
-    return {
-        (step.place, step.subject): Said(step.after, promotion)
-        for _, promotion in sorted(done, key=lambda pair: pair[0])
-        for step in promotion.steps
-        if promotion.ledger == ledger.id or step.place == REGISTRY
-    }
+    promotion = ledger.promotions.last_of(place, subject, anywhere=place == REGISTRY)
+    if promotion is None:
+        return None
+    after = next(step.after for step in promotion.steps if (step.place, step.subject) == (place, subject))
+    return Expected(_pinned(promotion) if place == FILE and after else after, promotion)
 
 
-def drifts(ledger: Ledger, seen: Sequence[Seen]) -> tuple[Discrepancy, ...]:
+def _pinned(promotion: PromotionEntry) -> str:
+    """The image that adoption files pin: as the registry names it, where there is one."""
+    there = next((step.after for step in promotion.adopting if step.place == REGISTRY), None)
+    return there or promotion.after
+
+
+def drifts(ledger: Ledger, seen: Sequence[Actual]) -> tuple[Discrepancy, ...]:
     """Whatever is not as the ledger says; empty where all is.
 
     Args:
@@ -107,22 +115,24 @@ def drifts(ledger: Ledger, seen: Sequence[Seen]) -> tuple[Discrepancy, ...]:
     with ledger.at_once():
         moving = ledger.promotions.under_way()
         steps = {(step.place, step.subject): step for promotion in moving for step in promotion.steps}
-        said = said_by(ledger)
-        found = [_under_way(promotion) for promotion in moving]
+        owing = ledger.promotions.owing()
+        for promotion in owing:
+            steps |= {(step.place, step.subject): step for step in map(promotion.steps.__getitem__, promotion.owing)}
+        found = [*map(_under_way, moving), *map(_owing, owing)]
         for one in seen:
             key = (one.place, one.subject)
             if key not in steps or one.unread or not _is_between(ledger, one, steps[key]):
-                found += _drift(ledger, one, said.get(key))
+                found += _drift(ledger, one, expected_of(ledger, *key))
     return tuple(found)
 
 
-def _is_between(ledger: Ledger, seen: Seen, step: Step) -> bool:
+def _is_between(ledger: Ledger, seen: Actual, step: Step) -> bool:
     """Whether a subject names what a promotion that is under way found or is to leave."""
     ends = [digest for digest in (step.before, step.after) if digest]
     return seen.place == FILE or not seen.digests or _is_one_of(ledger, seen.digests, ends)
 
 
-def _drift(ledger: Ledger, seen: Seen, said: Said | None) -> Iterator[Discrepancy]:
+def _drift(ledger: Ledger, seen: Actual, said: Expected | None) -> Iterator[Discrepancy]:
     digest = said.digest if said else None
     if seen.unread:
         yield Discrepancy(seen.place, seen.subject, "unread", digest, (), seen.unread, "See to it, and check again.")
@@ -139,7 +149,7 @@ def _drift(ledger: Ledger, seen: Seen, said: Said | None) -> Iterator[Discrepanc
         yield Discrepancy(seen.place, seen.subject, "damaged", digest, seen.digests, why, remedy)
 
 
-def _agrees(ledger: Ledger, seen: Seen, said: Said) -> bool:
+def _agrees(ledger: Ledger, seen: Actual, said: Expected) -> bool:
     """Whether all that a subject names is what it was made to name.
 
     A file is asked for the image that it pins: the one that was adopted, as any place names it.
@@ -147,8 +157,7 @@ def _agrees(ledger: Ledger, seen: Seen, said: Said) -> bool:
     if seen.place != FILE:
         return _is_one_of(ledger, seen.digests, [said.digest] if said.digest else [])
     promotion = said.promotion
-    suffix = f":{promotion.channel}"
-    adopted = [step.after for step in promotion.steps if step.place != FILE and step.subject.endswith(suffix)]
+    adopted = [step.after for step in promotion.adopting]
     return said.digest is not None and _is_one_of(
         ledger, seen.digests, [promotion.after, *(digest for digest in adopted if digest)]
     )
@@ -160,7 +169,7 @@ def _is_one_of(ledger: Ledger, digests: Sequence[str], wanted: Sequence[str]) ->
     return set(digests) <= known
 
 
-def _unknown(ledger: Ledger, seen: Seen) -> Iterator[Discrepancy]:
+def _unknown(ledger: Ledger, seen: Actual) -> Iterator[Discrepancy]:
     """What is named although no promotion of this ledger made it so."""
     if not seen.digests or (seen.built and _is_known(ledger, seen.digests)):
         return
@@ -172,7 +181,10 @@ def _unknown(ledger: Ledger, seen: Seen) -> Iterator[Discrepancy]:
         )
         return
     why = f"It names {names}, and no promotion of this ledger made it so."
-    remedy = "Promote what is to be adopted with `builder promote`, or bring in the ledger of the machine that did."
+    remedy = (
+        "`builder promote IMAGE` writes it down, with the name of what is adopted; or bring in the ledger of the"
+        " machine that moved it, or what this one had with `builder ledger import --restore`."
+    )
     yield Discrepancy(seen.place, seen.subject, "unknown", None, seen.digests, why, remedy)
 
 
@@ -192,11 +204,23 @@ def _under_way(promotion: PromotionEntry) -> Discrepancy:
     return Discrepancy("ledger", subject, "under way", promotion.after, (), why, remedy)
 
 
-def _of(seen: Seen, kind: DiscrepancyKind, said: Said, why: str) -> Discrepancy:
+def _owing(promotion: PromotionEntry) -> Discrepancy:
+    subjects = [promotion.steps[position].subject for position in promotion.owing]
+    why = (
+        f"The {_NOUNS[promotion.action]} of {promotion.at:%Y-%m-%d %H:%M} UTC put off {', '.join(subjects)}:"
+        " the registry was out of reach."
+    )
+    remedy = f"`builder {promotion.action} --resume` makes up for it, once the registry answers."
+    subject = f"{promotion.repository}:{promotion.channel}"
+    digest = promotion.after if promotion.result == "done" else promotion.before
+    return Discrepancy("ledger", subject, "owed", digest, (), why, remedy)
+
+
+def _of(seen: Actual, kind: DiscrepancyKind, said: Expected, why: str) -> Discrepancy:
     return Discrepancy(seen.place, seen.subject, kind, said.digest, seen.digests, why, _remedy(seen, said))
 
 
-def _remedy(seen: Seen, said: Said) -> str:
+def _remedy(seen: Actual, said: Expected) -> str:
     if seen.place == FILE:
         return "Write it anew with `builder promote` or `builder rollback`."
     if said.digest is None:
@@ -210,7 +234,7 @@ def _remedy(seen: Seen, said: Said) -> str:
     return f"See who moved it; {go_on}"
 
 
-def _says(said: Said) -> str:
+def _says(said: Expected) -> str:
     promotion = said.promotion
     return f"the {_NOUNS[promotion.action]} of {promotion.at:%Y-%m-%d %H:%M} UTC made it name {short(said.digest)}"
 

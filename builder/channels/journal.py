@@ -97,7 +97,7 @@ def _events(ledger: Ledger, limit: int) -> Iterator[tuple[datetime, str, str, st
     for benchmark in ledger.verdicts.benchmarks()[:limit]:
         yield benchmark.at, "benchmark", benchmark.digest, _measured(benchmark)
     for entry in ledger.promotions.history(limit=limit):
-        forced = ", forced" if entry.forced else ""
+        forced = ", forced" if entry.forces else ""
         what = f"{entry.repository}:{entry.channel} by {entry.who}, {state_of(entry, ledger.id)}{forced}"
         yield entry.at, entry.action, entry.after, what
     for hold in ledger.holds.all()[:limit]:

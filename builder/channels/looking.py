@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from builder.channels.adoption.render import Places, images_of
-from builder.channels.drift import Said, Seen
+from builder.channels.drift import Actual, Expectation, Expected
 from builder.channels.places.place import FILE, REGISTRY
 from builder.channels.places.reach import Reach
 from builder.channels.registry.faults import RegistrySilent
@@ -29,6 +29,11 @@ class Names:
     promoted: tuple[str, ...]
     built: tuple[str, ...]
 
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Both."""
+        return (*self.promoted, *self.built)
+
     @classmethod
     def of(cls, channels: Channels) -> Names:
         """The tags of all variants, each once."""
@@ -38,48 +43,48 @@ class Names:
         return cls(tuple(promoted), tuple(dict.fromkeys(one.candidate for one in tags)))
 
 
-def look_around(config: Config, reach: Reach, said: Mapping[tuple[str, str], Said]) -> tuple[Seen, ...]:
+def look_around(config: Config, reach: Reach, expected: Expectation) -> tuple[Actual, ...]:
     """Ask the engine, the registry and the adoption files; what does not answer is told with each subject.
 
     Args:
-        said: what the ledger says of each place and subject.
+        expected: what the ledger says of each place and subject.
     """
     settings, names = config.settings, Names.of(config.settings.channels)
-    seen = list(_in_engine(reach, settings.image.repository, names, said))
+    seen = list(_in_engine(reach, settings.image.repository, names, expected))
     if settings.registry.repository:
-        seen += _in_registry(reach, settings.registry.repository, names, said)
+        seen += _in_registry(reach, settings.registry.repository, names, expected)
     return (*seen, *_in_files(config))
 
 
-def _in_engine(reach: Reach, repository: str, names: Names, said: Mapping[tuple[str, str], Said]) -> Iterator[Seen]:
+def _in_engine(reach: Reach, repository: str, names: Names, expected: Expectation) -> Iterator[Actual]:
     place = reach.tags
-    for tag in (*names.promoted, *names.built):
+    for tag in names.all:
         subject = f"{repository}:{tag}"
-        digest = _digest(said, place.name, subject)
+        digest = _digest(expected(place.name, subject))
         try:
             names_now = place.read(subject)
             present = digest is None or reach.engine.image(digest) is not None
         except BuilderError as error:
-            yield Seen(place.name, subject, (), unread=error.cause)
+            yield Actual(place.name, subject, (), unread=error.cause)
         else:
-            yield Seen(place.name, subject, _one(names_now), built=tag in names.built, present=present)
+            yield Actual(place.name, subject, _one(names_now), built=tag in names.built, present=present)
 
 
-def _in_registry(reach: Reach, repository: str, names: Names, said: Mapping[tuple[str, str], Said]) -> Iterator[Seen]:
+def _in_registry(reach: Reach, repository: str, names: Names, expected: Expectation) -> Iterator[Actual]:
     silent = ""
     for tag in names.promoted:
         subject = f"{repository}:{tag}"
         if silent:
-            yield Seen(REGISTRY, subject, (), unread=silent)
+            yield Actual(REGISTRY, subject, (), unread=silent)
             continue
         try:
-            yield _asked(reach, repository, subject, _digest(said, REGISTRY, subject))
+            yield _asked(reach, repository, subject, _digest(expected(REGISTRY, subject)))
         except BuilderError as error:
             silent = error.cause if isinstance(error, RegistrySilent) else ""
-            yield Seen(REGISTRY, subject, (), unread=error.cause)
+            yield Actual(REGISTRY, subject, (), unread=error.cause)
 
 
-def _asked(reach: Reach, repository: str, subject: str, digest: str | None) -> Seen:
+def _asked(reach: Reach, repository: str, subject: str, digest: str | None) -> Actual:
     """What a registry's tag names, and whether it is there as a whole.
 
     Raises:
@@ -90,24 +95,23 @@ def _asked(reach: Reach, repository: str, subject: str, digest: str | None) -> S
     manifest = place.registry.find(reference)
     present = digest is None or place.registry.find(reference.pinned(digest)) is not None
     lost = place.registry.missing(reference, manifest) if manifest else ()
-    return Seen(place.name, subject, _one(manifest.digest if manifest else None), present=present, lost=lost)
+    return Actual(place.name, subject, _one(manifest.digest if manifest else None), present=present, lost=lost)
 
 
-def _in_files(config: Config) -> Iterator[Seen]:
+def _in_files(config: Config) -> Iterator[Actual]:
     try:
         named = images_of(config)
     except BuilderError as error:
         places = Places.of(config)
         for file in filter(None, (places.env_file, places.compose_file)):
-            yield Seen(FILE, str(file), (), unread=error.cause)
+            yield Actual(FILE, str(file), (), unread=error.cause)
         return
     for file, images in named.items():
-        yield Seen(FILE, str(file), tuple(image.rpartition("@")[2] for image in images))
+        yield Actual(FILE, str(file), tuple(image.rpartition("@")[2] for image in images))
 
 
-def _digest(said: Mapping[tuple[str, str], Said], place: str, subject: str) -> str | None:
-    known = said.get((place, subject))
-    return known.digest if known else None
+def _digest(expected: Expected | None) -> str | None:
+    return expected.digest if expected else None
 
 
 def _one(digest: str | None) -> tuple[str, ...]:

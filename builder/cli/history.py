@@ -100,8 +100,8 @@ def _table(rows: Iterable[_Row]) -> Table:
     for row in rows:
         entry = row.entry
         told = Text(f"{row.start} -> {row.end}\n")
-        if entry.forced:
-            told.append(f"FORCED: {entry.forced}\n", style="bold red")
+        for force in entry.forces:
+            told.append(f"FORCED: {force}\n", style="bold red")
         told.append(f"{entry.repository}:{entry.channel} by {entry.who}{f': {entry.why}' if entry.why else ''}\n")
         told.append(spell_verdicts(row.grounds), style="dim")
         title = Text(f"{entry.action}\n{row.state}", style="" if entry.result == "done" else "yellow")

@@ -119,24 +119,29 @@ def _digest(session: Session, ledger: Ledger, word: str) -> str:
     """The digest of the image that is meant: of the engine's, else of one that the ledger knows.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or several had that name at some time.
     """
+    from builder.channels.called import called
     from builder.channels.ledger.values import is_digest
     from builder.channels.promotion.target import find_here
+    from builder.channels.words import references_of, several
     from builder.engine.client import Engine
     from builder.engine.naming import absent
 
-    engine, repository = Engine(session.runner), session.config.settings.image.repository
-    image = find_here(engine, ledger, repository, word)
+    engine, settings = Engine(session.runner), session.config.settings
+    image = find_here(engine, ledger, settings, word)
     if image:
         return image.id
     digest = word.rpartition("@")[2]
     if is_digest(digest):
         return digest
-    if known := ledger.images.named(word):
-        return known[-1].config
-    is_plain = word.strip() and not set(word) & set(":/@")
-    raise absent(engine, f"{repository}:{word}" if is_plain else word)
+    references = references_of(engine, settings, word)
+    known = {image.config for reference in references for image in ledger.images.named(reference)}
+    if len(known) > 1:
+        raise several(word, sorted(f"{one}, {called(ledger, one)}" for one in known))
+    if known:
+        return known.pop()
+    raise absent(engine, references[0] if references else word)
 
 
 def _table(rows: Iterable[tuple[HoldEntry, str]]) -> Table:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from builder.errors import UsageError
+from builder.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from builder.channels.ledger.moves import Step
     from builder.channels.promotion.opening import Tools
-    from builder.channels.promotion.settling import Settled
     from builder.cli.session import Session
     from builder.promoting import Outcome, Wish
 
@@ -26,7 +26,9 @@ _DIGITS = 12
 Why = Annotated[str, typer.Option(help="Why, for the history.")]
 Force = Annotated[
     str | None,
-    typer.Option(metavar="REASON", help="Do it without verdicts, or although it is held; the reason is recorded."),
+    typer.Option(
+        metavar="REASON", help="Without verdicts, though held, or over what others moved; the reason is recorded."
+    ),
 ]
 AcceptMoved = Annotated[
     bool, typer.Option("--accept-moved", help="Go on from what tags name that somebody else moved.")
@@ -74,38 +76,70 @@ def wish(why: str, force: str | None, *, accept_moved: bool, dry_run: bool) -> W
     return Wish(asking(), _words(why), reason, accept_moved=accept_moved, dry_run=dry_run)
 
 
+@dataclass(frozen=True)
+class Options:
+    """What was asked for on the command line.
+
+    Attributes:
+        image: the word for it; None where none was given.
+    """
+
+    image: str | None
+    why: str
+    force: str | None
+    accept_moved: bool
+    dry_run: bool
+    resume: bool
+    undo: bool
+
+    def require_sense(self) -> None:
+        """See that nothing is asked for that means nothing.
+
+        Raises:
+            UsageError: both finishing and undoing are asked for, or what they do not take.
+        """
+        if not (self.resume or self.undo):
+            return
+        if self.resume and self.undo:
+            raise UsageError("--resume and --undo contradict each other.", "Ask for one of them.")
+        option = "--resume" if self.resume else "--undo"
+        given = {"An image": self.image is not None, "--why": bool(self.why), "--accept-moved": self.accept_moved}
+        if odd := next((name for name, is_given in given.items() if is_given), None):
+            raise UsageError(
+                f"{odd} means nothing with {option}, which ends what was asked for before.",
+                f"Leave it out; `{option} --force REASON` goes over what somebody else moved.",
+            )
+
+
 def carry_out(
-    context: typer.Context,
-    act: Callable[[Tools], Outcome],
-    wish: Wish,
-    *,
-    resume: bool,
-    undo: bool,
-    as_json: bool,
+    context: typer.Context, options: Options, act: Callable[[Wish, Tools], Outcome], *, as_json: bool
 ) -> None:
     """Do what is asked for and show what came of it; or finish or undo what was left in the middle, and nothing else.
 
     Raises:
-        UsageError: the configuration is wrong, or both finishing and undoing are asked for.
+        UsageError: the configuration is wrong, or what is asked for makes no sense.
         NothingMoved, MovedPartly: it did not work.
     """
     from builder import promoting
     from builder.channels.promotion.faults import nothing_moved
 
-    if resume and undo:
-        raise UsageError("--resume and --undo contradict each other.", "Ask for one of them.")
+    options.require_sense()
+    asked = wish(options.why, options.force, accept_moved=options.accept_moved, dry_run=options.dry_run)
     session = _session_of(context)
-    if not (resume or undo):
-        with nothing_moved():
-            outcome = act(_tools(session))
-        _show(session, outcome, as_json=as_json)
-        return
     with nothing_moved():
-        settled = promoting.resume("finish" if resume else "undo", _tools(session), over=wish.force is not None)
+        tools = _tools(session)
+    if not (options.resume or options.undo):
+        _show(session, act(asked, tools), as_json=as_json)
+        return
+    resumed = promoting.resume("finish" if options.resume else "undo", asked, tools)
     if as_json:
-        session.reporter.show_json({"schema_version": SCHEMA, "settled": _settled(settled)})
-    elif not settled:
+        settled = [one.plain() for one in resumed.settled]
+        left = [entry.plain() for entry in resumed.left]
+        session.reporter.show_json({"schema_version": SCHEMA, "settled": settled, "left": left})
+    elif not (resumed.settled or resumed.left):
         session.reporter.notice("Nothing was left in the middle.")
+    if options.resume and any(one.result == "undone" and not one.made_up for one in resumed.settled):
+        raise typer.Exit(ExitCode.NOTHING_MOVED)
 
 
 def _show(session: Session, outcome: Outcome, *, as_json: bool) -> None:
@@ -115,20 +149,23 @@ def _show(session: Session, outcome: Outcome, *, as_json: bool) -> None:
         return
     if outcome.result != "already":
         session.reporter.show(_table(outcome.draft.rows))
-    if outcome.entry and outcome.entry.forced:
-        session.reporter.warning(f"Forced: {outcome.entry.forced}")
+    for force in outcome.entry.forces if outcome.entry else ():
+        session.reporter.warning(f"Forced: {force}")
+    for force in outcome.inherited:
+        session.reporter.warning(f"It was adopted by force before: {force}")
     session.reporter.notice(_sentence(outcome))
 
 
 def _sentence(outcome: Outcome) -> str:
+    from builder.channels.ledger.values import short
+
     adopted, target = outcome.draft.sites[0].adopted, outcome.draft.target
     if outcome.result == "already":
-        return f"{adopted.subject} names {target.shown} already; nothing was moved."
+        told = "nothing was moved, and the ledger knows it now" if outcome.entry else "nothing was moved"
+        return f"{adopted.subject} names {target.shown} already; {told}."
     if outcome.result == "planned":
         return f"{adopted.subject} would name {target.shown}; nothing was moved."
-    held = ""
-    if outcome.draft.action == "rollback" and adopted.names:
-        held = f" {adopted.names[: _DIGITS + 7]}, which it named, is held."
+    held = "".join(f" {short(hold.digest)}, which it named, is held." for hold in outcome.held)
     return f"{adopted.subject} names {target.shown} now.{held}"
 
 
@@ -179,15 +216,10 @@ def _document(outcome: Outcome) -> dict[str, object]:
         "before": adopted.names,
         "moves": moves,
         "promotion": entry.plain() if entry else None,
-        "settled": _settled(outcome.settled),
+        "settled": [one.plain() for one in outcome.settled],
+        "held": [hold.plain() for hold in outcome.held],
+        "inherited_force": list(outcome.inherited),
     }
-
-
-def _settled(settled: Sequence[Settled]) -> list[dict[str, object]]:
-    return [
-        {"promotion": one.entry.id, "action": one.entry.action, "result": one.result, "why": one.why or None}
-        for one in settled
-    ]
 
 
 def _words(text: str) -> str:

@@ -12,8 +12,12 @@ from builder.cli import forms, moving
 def command(
     context: typer.Context,
     image: Annotated[
-        str, typer.Argument(help="A tag, a name, an ID or a digest, a build such as b10991, or the candidate.")
-    ] = "candidate",
+        str | None,
+        typer.Argument(
+            help="A tag, a name, an ID or a digest, a build such as b10991, or the candidate.",
+            show_default="candidate",
+        ),
+    ] = None,
     why: moving.Why = "",
     force: moving.Force = None,
     accept_moved: moving.AcceptMoved = False,
@@ -25,5 +29,5 @@ def command(
     """Let the stack adopt an image that proved itself. Exit status 21: nothing moved; 22: moved partly."""
     from builder.promoting import promote
 
-    wish = moving.wish(why, force, accept_moved=accept_moved, dry_run=dry_run)
-    moving.carry_out(context, lambda tools: promote(image, wish, tools), wish, resume=resume, undo=undo, as_json=json)
+    options = moving.Options(image, why, force, accept_moved, dry_run, resume, undo)
+    moving.carry_out(context, options, lambda wish, tools: promote(image or "candidate", wish, tools), as_json=json)

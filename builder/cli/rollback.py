@@ -26,5 +26,5 @@ def command(
     """Let the stack adopt the image before, and hold this one. Exit status 21: nothing moved; 22: moved partly."""
     from builder.promoting import rollback
 
-    wish = moving.wish(why, force, accept_moved=accept_moved, dry_run=dry_run)
-    moving.carry_out(context, lambda tools: rollback(to, wish, tools), wish, resume=resume, undo=undo, as_json=json)
+    options = moving.Options(to, why, force, accept_moved, dry_run, resume, undo)
+    moving.carry_out(context, options, lambda wish, tools: rollback(to, wish, tools), as_json=json)

@@ -7,7 +7,7 @@ others' secrets: only its owner reads what is kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import ClassVar
 from builder.channels.ledger.values import digest_of
 from builder.channels.places.place import FILE
 from builder.errors import MachineError, SourceError
-from builder.staging import write_whole
+from builder.staging import sweep, sweep_beside, write_whole
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,32 @@ class FilePlace:
             content = _content(file)
         return None if content is None else digest_of(content)
 
+    def has(self, digest: str) -> bool:
+        """Whether a content is kept.
+
+        Raises:
+            MachineError: that cannot be read.
+        """
+        kept = self._kept(digest)
+        with _told(kept):
+            return kept.exists()
+
+    def forget(self, wanted: Collection[str]) -> None:
+        """Let go of all contents but those with these digests: they may hold secrets.
+
+        Raises:
+            MachineError: one cannot be removed.
+        """
+        names = {self._kept(digest).name for digest in wanted}
+        with _told(self.store):
+            for kept in self.store.iterdir():
+                if kept.name not in names:
+                    kept.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what killed processes left; call it where nobody else keeps anything."""
+        sweep(self.store)
+
     def move(self, subject: str, digest: str | None) -> None:
         """Let a file hold the content that is kept under a digest; None removes it. What it held before is kept.
 
@@ -70,6 +96,7 @@ class FilePlace:
         with _told(file):
             if (before := _content(target)) is not None:
                 self.keep(before)
+            sweep_beside(target)
             if digest is None:
                 target.unlink(missing_ok=True)
             else:

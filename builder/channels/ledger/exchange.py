@@ -16,10 +16,12 @@ from builder.channels.ledger.faults import Contradiction
 from builder.channels.ledger.ledger import Ledger
 from builder.channels.ledger.moves import HoldEntry, PromotionEntry
 from builder.channels.ledger.reading import EntryReader
-from builder.channels.ledger.values import canonical
+from builder.channels.ledger.values import ID, canonical
 from builder.errors import UsageError
 
-SCHEMA = 1
+SCHEMA = 2
+_READ = (1, 2)
+"""Versions that are understood; since 2 a promotion tells what was put off, and what was ended by force."""
 _KIND = "builder-ledger"
 _READERS: Mapping[str, EntryReader[Any]] = {
     "revision": EntryReader(RevisionEntry),
@@ -92,6 +94,29 @@ def bring_in(ledger: Ledger, lines: Iterable[bytes], name: str) -> Import:
         raise BadExport(f"{name} ends in the middle, after {count} entries.", "Export it again.")
 
 
+def restore(ledger: Ledger, lines: Iterable[bytes], name: str) -> Import:
+    """Make an empty ledger the one that an export was made of, with all it holds: it goes on where that one ended.
+
+    Whoever opens it from then on finds that ledger's identity.
+
+    Args:
+        name: of the file, for people.
+
+    Raises:
+        UsageError: the ledger is not empty.
+        BadExport, LedgerError: as for `bring_in`.
+    """
+    with ledger.together():
+        if any(next(iter(listed), None) is not None for _, listed in _listed(ledger)):
+            raise UsageError(
+                f"The ledger {ledger.file} is not empty, and keeps what it is.",
+                "Bring the export in without `--restore`, or move the file and what begins with its name away.",
+            )
+        taken = bring_in(ledger, lines, name)
+        ledger.take_over(taken.ledger)
+    return taken
+
+
 def _listed(ledger: Ledger) -> Iterator[tuple[str, Iterable[Any]]]:
     """Every entry by its kind, those first that others refer to."""
     yield "revision", ledger.images.revisions()
@@ -99,7 +124,7 @@ def _listed(ledger: Ledger) -> Iterator[tuple[str, Iterable[Any]]]:
     yield "build", reversed(ledger.images.builds())
     yield "verdict", reversed(ledger.verdicts.all())
     yield "benchmark", reversed(ledger.verdicts.benchmarks())
-    yield "promotion", reversed(ledger.promotions.history())
+    yield "promotion", ledger.promotions.in_order()
     yield "hold", reversed(ledger.holds.all())
 
 
@@ -121,9 +146,9 @@ def _line(document: dict[str, Any]) -> bytes:
 
 def _header(first: tuple[int, bytes] | None, name: str) -> str:
     document = _document(first[1], first[0], name) if first else {}
-    if document.get("kind") != _KIND or not isinstance(document.get("ledger"), str):
+    if document.get("kind") != _KIND or not ID.fullmatch(str(document.get("ledger"))):
         raise BadExport(f"{name} is no export of a ledger.", "Make one with `builder ledger export`.")
-    if document.get("schema_version") != SCHEMA:
+    if document.get("schema_version") not in _READ:
         raise BadExport(
             f"{name} is of version {document.get('schema_version')!r}, and this builder knows {SCHEMA}.",
             "Use the builder that wrote it, or a newer one.",

@@ -29,7 +29,8 @@ def damaged(file: Path, how: str) -> LedgerError:
     """What to tell about a file that is a ledger no more, or never was."""
     return LedgerError(
         f"The ledger {file} cannot be read: {how}.",
-        "Move it and what begins with its name away, then bring in the last export with `builder ledger import`.",
+        "Move it and what begins with its name away, then bring the last export back with"
+        " `builder ledger import --restore FILE`.",
     )
 
 

@@ -58,6 +58,17 @@ class Ledger:
         """
         return exclusive(self.file.with_name(f"{self.file.name}.moving"), say)
 
+    def take_over(self, identity: str) -> None:
+        """Be another ledger from the next time that the file is opened.
+
+        Args:
+            identity: 32 hexadecimal digits.
+
+        Raises:
+            LedgerError: the ledger cannot be written to.
+        """
+        self.database.run("UPDATE identity SET ledger = ?", identity)
+
     def verify(self) -> None:
         """Read all of the file.
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from builder.channels.ledger.values import DIGEST, ID, NAME, Entry, require, require_words
+from builder.channels.places.place import FILE
 
 Action = Literal["promote", "rollback"]
 Result = Literal["done", "undone"]
@@ -34,6 +35,7 @@ class Step(Entry):
         begun: when it was begun.
         done: when it was seen to be done.
         undone: when it was seen to be as before.
+        owed: when it was put off, because its place was out of reach: that is made up for once the place answers.
     """
 
     place: str
@@ -43,6 +45,7 @@ class Step(Entry):
     begun: datetime | None = None
     done: datetime | None = None
     undone: datetime | None = None
+    owed: datetime | None = None
 
     def check(self) -> None:
         require(NAME, place=self.place)
@@ -82,6 +85,8 @@ class PromotionEntry(Entry):
         turned: when it was decided to undo it.
         ended: when it was whole, or as before.
         result: which of both; None while it is neither.
+        overruled: why it was finished or undone by force; None where that took none.
+        overruled_by: who did that.
     """
 
     id: str
@@ -100,18 +105,50 @@ class PromotionEntry(Entry):
     turned: datetime | None = None
     ended: datetime | None = None
     result: Result | None = None
+    overruled: str | None = None
+    overruled_by: str | None = None
 
     def check(self) -> None:
         require(ID, id=self.id, ledger=self.ledger)
         require(DIGEST, before=self.before, after=self.after)
         require_words(repository=self.repository, channel=self.channel, who=self.who, forced=self.forced)
+        require_words(overruled=self.overruled, overruled_by=self.overruled_by)
+        if (self.overruled is None) != (self.overruled_by is None):
+            raise ValueError("what was forced has both a reason and a name")
         if (self.ended is None) != (self.result is None):
             raise ValueError("a promotion has a result exactly when it has ended")
         if self.turned and self.result == "done":
             raise ValueError("a promotion that was to be undone is done")
         wanted = {"done": {StepState.DONE}, "undone": {StepState.PLANNED, StepState.UNDONE}}
-        if self.result and not {step.state for step in self.steps} <= wanted[self.result]:
+        if self.result and not {step.state for step in self.steps if not step.owed} <= wanted[self.result]:
             raise ValueError(f"a promotion is {self.result} while some of its steps are not")
+
+    @property
+    def adopting(self) -> tuple[Step, ...]:
+        """The steps by which the channel's own tags come to name the image, one for each place with tags."""
+        return tuple(step for step in self.steps if step.place != FILE and step.subject.endswith(f":{self.channel}"))
+
+    @property
+    def owing(self) -> tuple[int, ...]:
+        """Positions of the steps that were put off and are not made up for; none while it is under way."""
+        if self.result is None:
+            return ()
+        return tuple(
+            position
+            for position, step in enumerate(self.steps)
+            if step.owed and not (step.done if self.result == "done" else step.undone)
+        )
+
+    @property
+    def forces(self) -> tuple[str, ...]:
+        """What was forced about it, as people are told; empty where nothing was."""
+        ended = {"done": "finished", "undone": "undone"}.get(self.result or "", "gone on with")
+        later = f"{ended} by {self.overruled_by}: {self.overruled}" if self.overruled else None
+        return tuple(filter(None, (self.forced, later)))
+
+    def wanted(self, step: Step) -> str | None:
+        """What the subject of one of its steps names once it has ended; None for nothing."""
+        return step.before if self.result == "undone" else step.after
 
 
 @dataclass(frozen=True)

@@ -70,5 +70,18 @@ _FIRST: Migration = (
     "CREATE INDEX holds_of_digest ON holds (digest)",
 )
 
-MIGRATIONS: tuple[Migration, ...] = (_FIRST,)
+_SECOND: Migration = (
+    "ALTER TABLE promotions ADD COLUMN overruled TEXT",
+    """ALTER TABLE promotions ADD COLUMN overruled_by TEXT
+        CHECK ((overruled IS NULL) = (overruled_by IS NULL))""",
+    "ALTER TABLE steps ADD COLUMN owed TEXT",
+    "CREATE INDEX steps_of_subject ON steps (place, subject)",
+    "CREATE INDEX steps_owed ON steps (promotion) WHERE owed IS NOT NULL",
+    "DROP INDEX promotions_in_order",
+    # In one ledger promotions come one after the other: their rows are in order, whatever a clock said.
+    "CREATE INDEX promotions_of_channel ON promotions (ledger, repository, channel, variant) WHERE result = 'done'",
+    "CREATE INDEX promotions_of_image ON promotions (after)",
+)
+
+MIGRATIONS: tuple[Migration, ...] = (_FIRST, _SECOND)
 """What makes version N of version N - 1, for every N from 1."""

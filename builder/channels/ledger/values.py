@@ -41,8 +41,10 @@ def is_digest(text: str) -> bool:
 
 
 def short(digest: str | None) -> str:
-    """A digest as a person reads it, or its absence."""
-    return digest[:_SHOWN] if digest else "nothing"
+    """A digest as a person reads it, or its absence; what is none is left as it is."""
+    if not digest:
+        return "nothing"
+    return digest[:_SHOWN] if is_digest(digest) else digest
 
 
 def spell(moment: datetime) -> str:

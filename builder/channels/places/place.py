@@ -26,6 +26,10 @@ class Place(Protocol):
         """The digest that a subject names now; None for nothing."""
         ...
 
+    def has(self, digest: str) -> bool:
+        """Whether the place has all of what a digest stands for, so that a subject can be moved to it."""
+        ...
+
     def move(self, subject: str, digest: str | None) -> None:
         """Let a subject name a digest that the place has already; None lets it name nothing.
 

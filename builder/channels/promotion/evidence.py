@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from builder.channels.ledger.ledger import Ledger
-from builder.channels.ledger.moves import PromotionEntry
 from builder.channels.promotion.target import Target
 from builder.channels.requirements import Lack, lacks
 from builder.errors import NothingMoved
@@ -56,29 +55,50 @@ def require_unheld(ledger: Ledger, target: Target) -> None:
         )
 
 
-def require_verdicts(ledger: Ledger, target: Target, settings: Settings, now: datetime) -> None:
+def require_verdicts(ledger: Ledger, target: Target, settings: Settings, now: datetime, more: str = "") -> None:
     """See that an image has every verdict that is asked for.
+
+    Args:
+        more: a sentence on why they are asked for; empty where that goes without saying.
 
     Raises:
         NothingMoved: it lacks some; all are listed, each with the command that brings it.
     """
     if lacking := lacks(ledger, ledger.images.same(target.id), target.variant, settings, now):
         raise NothingMoved(
-            f"{target.shown} lacks what promotion asks for: {', '.join(str(lack.requirement) for lack in lacking)}.",
+            f"{target.shown} lacks what promotion asks for: {', '.join(str(lack.requirement) for lack in lacking)}."
+            f" {more}".rstrip(),
             f"Bring that, {_FORCED}.",
             excerpt=tuple(line for lack in lacking for line in (lack.why, _brought(lack, target))),
         )
 
 
-def was_adopted(history: Sequence[PromotionEntry], digests: Sequence[str]) -> bool:
-    """Whether an image was adopted at any time.
+def was_adopted(ledger: Ledger, digests: Sequence[str]) -> bool:
+    """Whether an image was adopted by what it had shown, or was adopted before there was a ledger.
+
+    What was forced shows nothing, nor does a tag that was put by hand.
 
     Args:
-        history: promotions and rollbacks.
         digests: all under which it is known.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
     """
-    done = (entry for entry in history if entry.result == "done")
-    return any(digest in digests for entry in done for digest in (entry.before, entry.after) if digest)
+    shown = any(not entry.forces for entry in ledger.promotions.adoptions(digests))
+    return shown or ledger.promotions.found_first(digests)
+
+
+def inherited(ledger: Ledger, digests: Sequence[str]) -> tuple[str, ...]:
+    """What was forced when an image was adopted the last time; empty where nothing was, or it never was adopted.
+
+    Args:
+        digests: all under which it is known.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    adoptions = ledger.promotions.adoptions(digests)
+    return adoptions[-1].forces if adoptions else ()
 
 
 def _brought(lack: Lack, target: Target) -> str:

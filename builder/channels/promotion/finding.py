@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Literal
+from collections.abc import Callable
 
 from builder.channels.promotion.digests import Published, learn
 from builder.channels.promotion.scene import Scene
 from builder.channels.promotion.searching import find_there
-from builder.channels.promotion.target import Target, find_here, several, target_of
+from builder.channels.promotion.target import Target, find_here, target_of
+from builder.channels.words import several
 from builder.engine.naming import absent
 from builder.errors import NothingMoved
 from builder.plan.plan import Variant
 from builder.promotion import ChannelTags
-
-Role = Literal["candidate", "previous"]
 
 
 def bring(scene: Scene, word: str, say: Callable[[str], None], *, dry_run: bool) -> tuple[Target, Published | None]:
@@ -28,28 +26,14 @@ def bring(scene: Scene, word: str, say: Callable[[str], None], *, dry_run: bool)
         NothingMoved: its own tag is another image's in the registry, or nothing is known of it without pulling it.
         MachineError: engine, registry or ledger do not answer, or not as they should.
     """
-    image = find_here(scene.reach.engine, scene.ledger, scene.repository, word)
+    image = find_here(scene.reach.engine, scene.ledger, scene.config.settings, word)
     if image:
         target = target_of(image, scene.repository)
-        there = scene.press.find(target) if scene.press else None
+        there = scene.publisher.find(target) if scene.publisher else None
     else:
         target, there = _from_registry(scene, word, say, dry_run=dry_run)
     learn(scene.ledger, target, there, scene.kind)
     return target, there
-
-
-def channel_tag(scene: Scene, role: Role) -> str:
-    """The tag of a channel; where each variant has one, the one that names something.
-
-    Raises:
-        UsageError: several do.
-        MachineError: the engine does not answer.
-    """
-    tags = [_of(tags, role) for tags in _all_tags(scene)]
-    named = [tag for tag in tags if scene.reach.tags.read(f"{scene.repository}:{tag}")]
-    if len(named) > 1:
-        raise several(f"The {role} image", [f"{scene.repository}:{tag}" for tag in named])
-    return named[0] if named else tags[0]
 
 
 def before_adopted(scene: Scene) -> str:
@@ -71,7 +55,7 @@ def before_adopted(scene: Scene) -> str:
         if previous == adopted:
             raise NothingMoved(f"{tags.previous} names what is adopted: there is nothing to go back to.", _NAME_ONE)
         return tags.previous
-    if last and last.action == "promote" and last.before:
+    if last and last.action == "promote" and last.before and last.before != last.after:
         return last.before
     raise NothingMoved(f"Nothing was adopted before what {scene.repository}:{tags.adopted} names.", _NAME_ONE)
 
@@ -81,31 +65,25 @@ _NAME_ONE = "Name an image with `--to`; `builder history` lists what was adopted
 
 def _from_registry(scene: Scene, word: str, say: Callable[[str], None], *, dry_run: bool) -> tuple[Target, Published]:
     engine = scene.reach.engine
-    there = find_there(scene.press, scene.ledger, word) if scene.press and word.strip() else None
-    if scene.press is None or there is None:
+    there = find_there(scene.publisher, scene.ledger, word) if scene.publisher and word.strip() else None
+    if scene.publisher is None or there is None:
         plain = word.strip() and not set(word) & set(":/@")
         raise absent(engine, f"{scene.repository}:{word}" if plain else word)
     image_id = there.id_in(scene.kind)
     image = engine.image(image_id)
     if image is None and not dry_run:
-        say(f"Pulling {scene.press.place.reference.pinned(there.whole.digest)}.")
-        scene.press.pull(there)
+        say(f"Pulling {scene.publisher.place.reference.pinned(there.whole.digest)}.")
+        scene.publisher.pull(there)
         image = engine.image(image_id)
     if image:
         return target_of(image, scene.repository), there
     known = scene.ledger.images.find(image_id)
     if known is None or known.labels is None:
-        pinned = scene.press.place.reference.pinned(there.whole.digest)
+        pinned = scene.publisher.place.reference.pinned(there.whole.digest)
         raise NothingMoved(
             f"The engine does not have {word}, and a dry run pulls nothing.", f"Pull it with `docker pull {pinned}`."
         )
     return Target(image_id, known.labels, word, is_here=False), there
-
-
-def _all_tags(scene: Scene) -> Sequence[ChannelTags]:
-    channels = scene.config.settings.channels
-    variants = [variant.value for variant in Variant] if channels.per_variant else [""]
-    return [channels.tags(variant) for variant in variants]
 
 
 def _tags_of_previous(scene: Scene) -> tuple[ChannelTags, str]:
@@ -128,9 +106,5 @@ def _previous(scene: Scene, tags: ChannelTags) -> str | None:
     """What the engine calls the image that `previous` names; where it names none there, the registry's."""
     if here := scene.reach.tags.read(f"{scene.repository}:{tags.previous}"):
         return here
-    there = find_there(scene.press, scene.ledger, tags.previous) if scene.press else None
+    there = find_there(scene.publisher, scene.ledger, tags.previous) if scene.publisher else None
     return there.id_in(scene.kind) if there else None
-
-
-def _of(tags: ChannelTags, role: Role) -> str:
-    return tags.candidate if role == "candidate" else tags.previous

@@ -11,7 +11,7 @@ from builder.errors import BuilderError, MachineError
 from builder.interruption import postponed
 
 
-class Strayed(MachineError):
+class Conflict(MachineError):
     """A tag or file names neither what it should before a move nor what it should after: somebody else moved it."""
 
 
@@ -39,7 +39,7 @@ class Sight:
         return not self.fault and self.names == self.step.before
 
     @property
-    def has_strayed(self) -> bool:
+    def is_conflict(self) -> bool:
         """Whether it names something else."""
         return not (self.fault or self.is_after or self.is_before)
 
@@ -49,7 +49,7 @@ class Sight:
         if self.fault:
             return f"{step.place} {step.subject}: not known. {self.fault.cause}"
         now = short(self.names)
-        if not self.has_strayed:
+        if not self.is_conflict:
             other = f"it was {short(step.before)}" if self.is_after else f"it was to be {short(step.after)}"
             return f"{step.place} {step.subject}: {now}" + (f"; {other}" if step.before != step.after else "")
         wanted = dict.fromkeys((short(step.before), short(step.after)))
@@ -73,12 +73,12 @@ def is_made(step: Step, place: Place, *, over: bool = False) -> bool:
         over: whatever it names is taken for what it named before.
 
     Raises:
-        Strayed: it names neither.
+        Conflict: it names neither.
         MachineError: the place does not answer.
     """
     now = place.read(step.subject)
     if now not in (step.before, step.after) and not over:
-        raise strayed(step, now)
+        raise conflict(step, now)
     return now == step.after
 
 
@@ -99,14 +99,14 @@ def take_back(step: Step, place: Place, *, over: bool = False) -> None:
         over: even where it names something else by now.
 
     Raises:
-        Strayed: it does.
+        Conflict: it does.
         MachineError: the place refuses, or does not answer.
     """
     now = place.read(step.subject)
     if now == step.before:
         return
     if now != step.after and not over:
-        raise strayed(step, now)
+        raise conflict(step, now)
     make(step, place, step.before)
 
 
@@ -114,16 +114,16 @@ def require(step: Step, place: Place) -> None:
     """See that a move still stands.
 
     Raises:
-        Strayed: it does not.
+        Conflict: it does not.
         MachineError: the place does not answer.
     """
     if (now := place.read(step.subject)) != step.after:
-        raise strayed(step, now)
+        raise conflict(step, now)
 
 
-def strayed(step: Step, now: str | None) -> Strayed:
+def conflict(step: Step, now: str | None) -> Conflict:
     """What to tell where a subject names something else than a step says."""
-    return Strayed(
+    return Conflict(
         f"Somebody else moved {step.subject} of the {step.place}: it names {short(now)}, and should name"
         f" {' or '.join(dict.fromkeys((short(step.before), short(step.after))))}.",
         "See who moved it.",

@@ -11,9 +11,9 @@ from pathlib import Path
 from builder.channels.ledger.ledger import open_ledger
 from builder.channels.places.reach import Reach
 from builder.channels.promotion.digests import EngineKind
-from builder.channels.promotion.publishing import Press
+from builder.channels.promotion.publishing import Publisher
 from builder.channels.promotion.scene import Scene
-from builder.channels.promotion.sealing import Seal
+from builder.channels.promotion.signer import Signer
 from builder.config import Config
 from builder.console import Reporter
 from builder.engine.client import Engine
@@ -59,15 +59,17 @@ def opened(tools: Tools, *, alone: bool) -> Iterator[Scene]:
         held = (stack.enter_context(ledger.alone(tools.reporter.notice)),) if alone else ()
         insecure = tools.config.settings.registry.insecure
         reach = stack.enter_context(Reach(tools.engine, tools.runner, tools.paths.adoptions, insecure, held))
+        if alone:
+            reach.files.tidy()
         repository = tools.config.settings.registry.repository
         kind = EngineKind(tools.engine.architecture(), tools.engine.info().containerd_store)
-        press = None
+        publisher = None
         if repository:
-            press = Press(tools.engine, kind, reach.registry(repository), tools.logs / "registry.log")
-        yield Scene(ledger, tools.config, reach, press, kind, tools.clock)
+            publisher = Publisher(tools.engine, kind, reach.registry(repository), tools.logs / "registry.log")
+        yield Scene(ledger, tools.config, reach, publisher, kind, tools.clock)
 
 
-def seal_of(tools: Tools) -> Seal:
+def signer_of(tools: Tools) -> Signer:
     """What signs, and what is asked of signatures.
 
     Raises:
@@ -79,4 +81,4 @@ def seal_of(tools: Tools) -> Seal:
 
     registry = tools.config.settings.registry
     cosign = Cosign(tools.runner, Trust(registry.insecure)) if registry.repository else None
-    return Seal(Keys.of(tools.config), cosign)
+    return Signer(Keys.of(tools.config), cosign)

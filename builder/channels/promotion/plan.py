@@ -73,7 +73,7 @@ def plan_steps(action: Action, sites: Sequence[Site], files: Sequence[Step]) -> 
         files: moves of adoption files.
     """
     immutable = [Step(site.place, site.immutable.subject, site.target, site.target) for site in sites]
-    previous = [_previous(action, site) for site in sites if _has_another(site)]
+    previous = [step for site in sites if (step := _previous(action, site))]
     adopted = [Step(site.place, site.adopted.subject, site.adopted.names, site.target) for site in reversed(sites)]
     final = {(site.place, tag.subject) for site in sites for tag in (site.adopted, site.previous) if not tag.can_return}
     steps = [*immutable, *previous, *files, *adopted]
@@ -99,7 +99,12 @@ def find_moved(sites: Iterable[Site], said: Mapping[tuple[str, str], str | None]
     )
 
 
-def _previous(action: Action, site: Site) -> Step:
+def _previous(action: Action, site: Site) -> Step | None:
+    """The move of a site's `previous`; None where it is left alone."""
+    if site.adopted.names == site.target and site.previous.names:
+        return Step(site.place, site.previous.subject, site.previous.names, site.previous.names)
+    if not _has_another(site):
+        return None
     after = site.adopted.names if action == "promote" else site.target
     return Step(site.place, site.previous.subject, site.previous.names, after)
 

@@ -10,6 +10,7 @@ from builder.channels.ledger.values import short
 from builder.channels.promotion.digests import EngineKind, Published, published
 from builder.channels.registry.faults import RegistryError
 from builder.engine.client import Engine
+from builder.engine.naming import name_for_ever
 from builder.errors import MachineError, NothingMoved
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _SHOWN = 4
 
 
 @dataclass(frozen=True)
-class Press:
+class Publisher:
     """What images are pushed with.
 
     Attributes:
@@ -63,7 +64,8 @@ class Press:
             known: the image in the registry, under whichever tag; None where nobody knows of it.
 
         Raises:
-            NothingMoved: the tag is another image's, in the registry or here.
+            NothingMoved: the tag is another image's in the registry.
+            BuildError: it is another image's here.
             MachineError: the push failed, or what came of it is not the image.
         """
         tag = self._tag(target)
@@ -72,7 +74,7 @@ class Press:
             if there is None:
                 self.place.registry.put(tag, known.whole)
             return known
-        name_here(self.engine, target.id, str(tag))
+        name_for_ever(self.engine, target.id, str(tag))
         self._push(tag)
         there = self.find(target)
         if there is None:
@@ -121,20 +123,3 @@ class Press:
 
     def _tag(self, target: Target) -> Reference:
         return self.place.reference.tagged(target.tag)
-
-
-def name_here(engine: Engine, image: str, reference: str) -> None:
-    """Give an image of the engine a name that is never moved.
-
-    Raises:
-        NothingMoved: it is another image's.
-        MachineError: the engine refuses.
-    """
-    holder = engine.image(reference)
-    if holder is not None and holder.id != image:
-        raise NothingMoved(
-            f"The tag {reference} is already another image ({short(holder.id)}), and it is never moved.",
-            f"Look at it with `docker image inspect {reference}`; remove it if it is not what its name says.",
-        )
-    if holder is None:
-        engine.tag(image, reference)

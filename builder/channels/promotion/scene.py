@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from builder.channels.adoption.render import Pinned, files_for
-from builder.channels.drift import said_by
+from builder.channels.drift import Expected, expected_of
 from builder.channels.ledger.ledger import Ledger
 from builder.channels.ledger.moves import Action, PromotionEntry, Step
 from builder.channels.ledger.values import digest_of
@@ -19,7 +19,7 @@ from builder.channels.places.reach import Reach
 from builder.channels.places.registry import RegistryPlace
 from builder.channels.promotion.digests import EngineKind, Published
 from builder.channels.promotion.plan import Moved, Site, Tag, find_moved, is_change, plan_steps
-from builder.channels.promotion.publishing import Press
+from builder.channels.promotion.publishing import Publisher
 from builder.channels.promotion.target import Target
 from builder.config import Config
 from builder.promotion import ChannelTags
@@ -34,7 +34,7 @@ class Scene:
 
     Attributes:
         reach: the way to engine, registry and files.
-        press: pushes and pulls; None without a registry.
+        publisher: pushes and pulls; None without a registry.
         kind: how the engine names images.
         clock: tells the time.
     """
@@ -42,7 +42,7 @@ class Scene:
     ledger: Ledger
     config: Config
     reach: Reach
-    press: Press | None
+    publisher: Publisher | None
     kind: EngineKind
     clock: Callable[[], datetime]
 
@@ -70,8 +70,8 @@ class Scene:
             UsageError: an adoption file is not ours to write.
         """
         sites = [self._site(self.reach.tags, self.repository, target, target.id)]
-        if self.press:
-            place, digest = self.press.place, there.whole.digest if there else UNPUSHED
+        if self.publisher:
+            place, digest = self.publisher.place, there.whole.digest if there else UNPUSHED
             sites.append(self._site(place, str(place.reference), target, digest))
         promotion, at = uuid4().hex, self.clock()
         files = self._files(target, there, promotion, at, moving=any(map(is_change, plan_steps(action, sites, ()))))
@@ -81,8 +81,21 @@ class Scene:
 
     def moved(self, draft: Draft) -> tuple[Moved, ...]:
         """Tags that somebody else moved since the last promotion."""
-        said = {key: one.digest for key, one in said_by(self.ledger).items()}
-        return find_moved(draft.sites, said)
+        keys = [(site.place, tag.subject) for site in draft.sites for tag in (site.adopted, site.previous)]
+        known = {key: one.digest for key in keys if (one := self.expected(*key))}
+        return find_moved(draft.sites, known)
+
+    def expected(self, place: str, subject: str) -> Expected | None:
+        """What the last promotion left a subject naming; None where none moved it."""
+        return expected_of(self.ledger, place, subject)
+
+    def knows(self, draft: Draft) -> bool:
+        """Whether the ledger says of each tag of a channel that names something that it names just that."""
+        tags = [(site.place, tag) for site in draft.sites for tag in (site.adopted, site.previous) if tag.names]
+        last = self.ledger.promotions.adopted(self.repository, self.tags(draft.target).adopted, self.key(draft.target))
+        return last is not None and all(
+            (one := self.expected(place, tag.subject)) is not None and one.digest == tag.names for place, tag in tags
+        )
 
     def entry(self, draft: Draft, *, who: str, why: str, forced: str | None) -> PromotionEntry:
         """A draft as the ledger keeps it; what its files are to hold is kept too.
@@ -120,8 +133,8 @@ class Scene:
     ) -> tuple[tuple[Step, bytes], ...]:
         """Moves of the adoption files with their contents; one that is right stays where no tag moves."""
         image = target.id
-        if self.press:
-            image = str(self.press.place.reference.pinned(there.whole.digest if there else UNPUSHED))
+        if self.publisher:
+            image = str(self.publisher.place.reference.pinned(there.whole.digest if there else UNPUSHED))
         last = self.ledger.promotions.adopted(self.repository, self.tags(target).adopted, self.key(target))
         right: Mapping[Path, bytes] = {}
         if last and not moving:

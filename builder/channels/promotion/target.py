@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from builder.channels.ledger.ledger import Ledger
 from builder.channels.ledger.values import is_digest
 from builder.channels.places.engine import is_keeper
+from builder.channels.words import is_tag, references_of, several
 from builder.engine.client import Engine
 from builder.engine.images import Image
 from builder.engine.naming import TESTS_SUFFIX
-from builder.errors import UsageError
 from builder.plan.marks import OWN, PLAN, STANDARD
 from builder.plan.tag import tag_of
+from builder.settings import Settings
 
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _ID_DIGITS = 12
 
 
@@ -39,7 +38,8 @@ class Target:
     @property
     def name(self) -> str:
         """The build's name, such as `b10991`; the beginning of its ID where it does not say."""
-        return self.labels.get(f"{STANDARD}version", "") or self.id.removeprefix("sha256:")[:_ID_DIGITS]
+        version = self.labels.get(f"{STANDARD}version", "")
+        return version if is_tag(version) else self.id.removeprefix("sha256:")[:_ID_DIGITS]
 
     @property
     def variant(self) -> str:
@@ -65,27 +65,28 @@ def immutable_tag(labels: Mapping[str, str]) -> str | None:
     name, plan = labels.get(f"{STANDARD}version", ""), labels.get(PLAN, "")
     cuda, patches = (_given(labels.get(f"{OWN}{key}", "")) for key in ("cuda", "patches"))
     tag = tag_of(name, cuda, patches, plan)
-    return tag if name and is_digest(plan) and _TAG.fullmatch(tag) else None
+    return tag if name and is_digest(plan) and is_tag(tag) else None
 
 
 def _given(label: str) -> str | None:
     return None if label in ("", "none") else label
 
 
-def find_here(engine: Engine, ledger: Ledger, repository: str, word: str) -> Image | None:
+def find_here(engine: Engine, ledger: Ledger, settings: Settings, word: str) -> Image | None:
     """The image of the engine that a word means: a tag of the repository, a name, an ID, a digest, or a build's name.
 
     Args:
+        settings: what images and channels are called.
         word: such as `candidate`, `b10991`, `b10991-cpu-3b0016a650`, `local-ai-llama:latest`, `sha256:...`.
 
     Raises:
         UsageError: several builds have that name.
         MachineError: no engine answers.
     """
-    for reference in _references(ledger, repository, word):
+    for reference in (*references_of(engine, settings, word), *_same(ledger, word)):
         if image := engine.image(reference):
             return image
-    return _only_build(engine, repository, word) if _TAG.fullmatch(word) else None
+    return _only_build(engine, settings.image.repository, word) if is_tag(word) else None
 
 
 def is_build_of(tag: str, word: str) -> bool:
@@ -93,16 +94,8 @@ def is_build_of(tag: str, word: str) -> bool:
     return tag.startswith(f"{word}-") and not tag.endswith(TESTS_SUFFIX) and not is_keeper(tag)
 
 
-def several(word: str, names: list[str]) -> UsageError:
-    """The error for a word that means several images."""
-    return UsageError(f"{word} may be any of {len(names)} images.", "Name one of these.", excerpt=tuple(names))
-
-
-def _references(ledger: Ledger, repository: str, word: str) -> Iterator[str]:
-    if _TAG.fullmatch(word):
-        yield f"{repository}:{word}"
-    if word:
-        yield word
+def _same(ledger: Ledger, word: str) -> Iterator[str]:
+    """Other digests of the image with the one that a word holds."""
     digest = word.rpartition("@")[2]
     if is_digest(digest):
         yield from ledger.images.same(digest)

@@ -58,10 +58,12 @@ class CacheSurvey:
     Attributes:
         records: how many.
         size: bytes.
+        why: clause, why it did not go when it was to; empty where it did, or was not to.
     """
 
     records: int
     size: int
+    why: str = ""
 
 
 @dataclass(frozen=True)

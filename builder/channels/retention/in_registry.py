@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from builder.channels.ledger.ledger import Ledger
 from builder.channels.places.place import REGISTRY
 from builder.channels.places.registry import RegistryPlace
+from builder.channels.promotion.target import Target
 from builder.channels.registry.manifest import Manifest
 from builder.channels.retention.rules import Item, Row
+from builder.channels.retention.tags import given_by_people
 from builder.plan.marks import OWN, PLAN
 
 _SIGNATURE = re.compile(r"sha256-(?P<digest>[0-9a-f]{64})(\.(sig|att|sbom))?")
 """Tags under which cosign puts what it says about an image."""
+_RENAMED = "its names are others by now"
 
 
 @dataclass(frozen=True)
@@ -48,14 +51,49 @@ def look_into(place: RegistryPlace) -> tuple[Found, ...]:
     return tuple(Found(one, tuple(tags[digest]), _blobs(one, place)) for digest, one in manifests.items())
 
 
-def items_in(place: RegistryPlace, found: Sequence[Found], ledger: Ledger) -> tuple[Item, ...]:
-    """What a registry has of ours; what the ledger never saw stays.
+def items_in(place: RegistryPlace, found: Sequence[Found], channels: Iterable[str], ledger: Ledger) -> tuple[Item, ...]:
+    """What a registry has of ours; what the ledger never saw stays, and so does what somebody gave a tag.
+
+    Args:
+        channels: the tags that move.
 
     Raises:
         RegistryError: the registry does not answer, or not as it should.
     """
     there = {one.manifest.digest for one in found}
-    return tuple(_item(place, one, there, ledger) for one in found)
+    return tuple(_item(place, one, there, {*channels}, ledger) for one in found)
+
+
+def came_to_be_needed(place: RegistryPlace, item: Item, seen: Iterable[str]) -> str:
+    """Why something that was to go is not any more, by the tags that it has or may have got since, as a clause.
+
+    Args:
+        seen: all tags that were looked at before.
+
+    Raises:
+        RegistryError: the registry does not answer, or not as it should.
+    """
+    there = place.registry.tags(place.reference)
+    own = [name.rpartition(":")[2] for name in item.names]
+    if not {*own} <= {*there}:
+        return _RENAMED
+    for tag in {*there} - {*seen} | {*own}:
+        manifest = place.registry.find(place.reference.tagged(tag))
+        named = manifest.digest if manifest else None
+        if (named == item.digest) != (tag in own):
+            return _RENAMED
+        if manifest and item.digest in manifest.children:
+            return f"part of {tag}"
+    return ""
+
+
+def is_orphaned(place: RegistryPlace, item: Item) -> bool:
+    """Whether what something is about is not in a registry.
+
+    Raises:
+        RegistryError: the registry does not answer, or not as it should.
+    """
+    return item.follows is not None and place.registry.find(place.reference.pinned(item.follows)) is None
 
 
 def sizes(rows: Sequence[Row], found: Sequence[Found]) -> int:
@@ -66,16 +104,17 @@ def sizes(rows: Sequence[Row], found: Sequence[Found]) -> int:
     return sum(size for digest, size in gone.items() if digest not in kept)
 
 
-def _item(place: RegistryPlace, found: Found, there: set[str], ledger: Ledger) -> Item:
+def _item(place: RegistryPlace, found: Found, there: set[str], channels: set[str], ledger: Ledger) -> Item:
     manifest = found.manifest
     names = tuple(str(place.reference.tagged(tag)) for tag in found.tags)
     size = sum(found.blobs.values())
     if signed := _signed(found.tags):
-        is_gone = signed not in there and place.registry.find(place.reference.pinned(signed)) is None
-        left = "what it is about is gone" if is_gone else ""
-        return Item(REGISTRY, manifest.digest, names, size, follows=signed, left=left, kind="companion")
+        item = Item(REGISTRY, manifest.digest, names, size, follows=signed, kind="companion")
+        is_gone = signed not in there and is_orphaned(place, item)
+        return replace(item, left="what it is about is gone") if is_gone else item
     known = ledger.images.find(manifest.digest)
     labels = (known.labels if known else None) or {}
+    own = {Target(one, labels, one).tag for one in ledger.images.same(manifest.digest)}
     return Item(
         REGISTRY,
         manifest.digest,
@@ -83,7 +122,7 @@ def _item(place: RegistryPlace, found: Found, there: set[str], ledger: Ledger) -
         size,
         since=_since(manifest.digest, ledger),
         variant=labels.get(f"{OWN}variant", ""),
-        bound="" if PLAN in labels else "the ledger knows no build of it",
+        bound=given_by_people(names, own | channels) if PLAN in labels else "the ledger knows no build of it",
         parts=frozenset(manifest.children),
     )
 

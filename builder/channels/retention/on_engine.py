@@ -9,8 +9,9 @@ from pathlib import Path
 
 from builder.channels.ledger.ledger import Ledger
 from builder.channels.places.place import ENGINE
-from builder.channels.promotion.target import immutable_tag
+from builder.channels.promotion.target import Target
 from builder.channels.retention.rules import Item
+from builder.channels.retention.tags import given_by_people
 from builder.engine.images import Image
 from builder.engine.naming import TESTS_SUFFIX
 from builder.plan.marks import OWN, PLAN, TESTS
@@ -18,15 +19,18 @@ from builder.plan.tag import UNJUDGED
 from builder.staging import unless_held
 
 
-def items_on(images: Sequence[Image], repositories: Iterable[str], ledger: Ledger, locks: Path) -> tuple[Item, ...]:
+def items_on(
+    images: Sequence[Image], repositories: Iterable[str], channels: Iterable[str], ledger: Ledger, locks: Path
+) -> tuple[Item, ...]:
     """What the engine has of ours.
 
     An image is ours by its label and by a name in one of our repositories: the label alone is inherited by whatever is
-    made on top of one. One that others have named, too, stays.
+    made on top of one. One that somebody has named, too, stays.
 
     Args:
         images: all that the engine has.
         repositories: names without a tag.
+        channels: the tags that move.
         locks: folder of the locks that builds hold.
     """
     ours = set(repositories)
@@ -35,15 +39,23 @@ def items_on(images: Sequence[Image], repositories: Iterable[str], ledger: Ledge
         for image in images
         if PLAN in image.labels and any(_repository(name) in ours for name in image.references)
     ]
-    items = [_item(image, images, found, ours, ledger) for image in found]
+    items = [_item(image, images, found, ours, {*channels}, ledger) for image in found]
     return (*items, *_leftovers(images, locks))
 
 
-def _item(image: Image, images: Sequence[Image], ours: Sequence[Image], repositories: set[str], ledger: Ledger) -> Item:
-    own = immutable_tag(image.labels)
+def _item(
+    image: Image,
+    images: Sequence[Image],
+    ours: Sequence[Image],
+    repositories: set[str],
+    channels: set[str],
+    ledger: Ledger,
+) -> Item:
+    own = Target(image.id, image.labels, image.id).tag
     names = [name for name in image.references if _repository(name) in repositories]
     names.sort(key=lambda name: name.rpartition(":")[2] != own)
     others = [name for name in image.references if _repository(name) not in (*repositories, UNJUDGED)]
+    given = given_by_people(names, {own, *channels})
     return Item(
         ENGINE,
         image.id,
@@ -51,7 +63,7 @@ def _item(image: Image, images: Sequence[Image], ours: Sequence[Image], reposito
         own_size(image, images),
         since=_since(image, ledger),
         variant=image.labels.get(f"{OWN}variant", ""),
-        bound=f"it is also {others[0]}" if others else "",
+        bound=f"it is also {others[0]}" if others else given,
         follows=_served(image, ours) if TESTS in image.labels else None,
         plan=image.labels[PLAN],
         kind="companion" if TESTS in image.labels else "build",

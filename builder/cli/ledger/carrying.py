@@ -43,18 +43,22 @@ def export(
 def bring_in(
     context: typer.Context,
     file: Annotated[str, typer.Argument(help="An export, or statements of verdicts; - is standard input.")],
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Make an empty ledger the very one that was exported, lost since.")
+    ] = False,
     json: forms.Json = False,
 ) -> None:
-    """Take over what `builder ledger export` or `builder judge --out FILE` wrote: all of it, or nothing.
+    """Take over what `builder ledger export` or `builder judge IMAGE --out FILE` wrote: all of it, or nothing.
 
-    What the ledger has already is left as it is; doing it twice is doing it once.
+    What the ledger has already is left as it is; doing it twice is doing it once. An export of another machine is
+    brought in as that machine's; with --restore it is this machine's own past.
     """
     from builder.channels.ledger.ledger import open_ledger
 
     session = Session.of(context)
     name, content = _content(file)
     with open_ledger(session.paths.ledger) as ledger:
-        told = _take(ledger, content, name)
+        told = _take(ledger, content, name, restoring=restore)
     if json:
         session.reporter.show_json({"schema_version": 1, **told})
     else:
@@ -73,13 +77,14 @@ def _content(file: str) -> tuple[str, bytes]:
         raise UsageError(f"{file} is a folder.", "Name a file in it.") from None
 
 
-def _take(ledger: Ledger, content: bytes, name: str) -> dict[str, object]:
+def _take(ledger: Ledger, content: bytes, name: str, *, restoring: bool) -> dict[str, object]:
     """Bring in the statements of a bundle, or an export."""
     from builder.channels.bundle import is_bundle, read_bundle
-    from builder.channels.ledger.exchange import bring_in as take_export
+    from builder.channels.ledger import exchange
 
-    if not is_bundle(content):
-        taken = take_export(ledger, content.splitlines(keepends=True), name)
+    if restoring or not is_bundle(content):
+        take = exchange.restore if restoring else exchange.bring_in
+        taken = take(ledger, content.splitlines(keepends=True), name)
         return {"ledger": taken.ledger, "entries": taken.entries}
     statements = read_bundle(content, name)
     with ledger.together():

@@ -11,11 +11,11 @@ from builder.cli.session import Session
 from builder.errors import ExitCode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from rich.table import Table
 
-    from builder.channels.drift import Discrepancy, Said, Seen
+    from builder.channels.drift import Actual, Discrepancy, Expectation
     from builder.channels.ledger.ledger import Ledger
 
 
@@ -24,7 +24,9 @@ def command(context: typer.Context, json: forms.Json = False) -> None:
 
     Exit status 0: all is as it says; 20: something is not, or does not answer; 3: the ledger is damaged.
     """
-    from builder.channels.drift import drifts, said_by
+    from functools import partial
+
+    from builder.channels.drift import drifts, expected_of
     from builder.channels.ledger.ledger import open_ledger
     from builder.channels.looking import look_around
     from builder.channels.places.reach import Reach
@@ -34,13 +36,13 @@ def command(context: typer.Context, json: forms.Json = False) -> None:
     insecure = session.config.settings.registry.insecure
     with open_ledger(session.paths.ledger) as ledger:
         ledger.verify()
-        said = said_by(ledger)
+        expected = partial(expected_of, ledger)
         with Reach(Engine(session.runner), session.runner, session.paths.adoptions, insecure) as reach:
-            seen = look_around(session.config, reach, said)
+            seen = look_around(session.config, reach, expected)
         found = drifts(ledger, seen)
         code = ExitCode.UNJUDGED if found else ExitCode.DONE
         if json:
-            session.reporter.show_json(_document(ledger, said, seen, found, code))
+            session.reporter.show_json(_document(ledger, expected, seen, found, code))
         elif found:
             session.reporter.show(_table(found))
     if not json and not found:
@@ -51,16 +53,20 @@ def command(context: typer.Context, json: forms.Json = False) -> None:
 
 def _document(
     ledger: Ledger,
-    said: Mapping[tuple[str, str], Said],
-    seen: Sequence[Seen],
+    expected: Expectation,
+    seen: Sequence[Actual],
     found: Sequence[Discrepancy],
     code: ExitCode,
 ) -> dict[str, object]:
     from dataclasses import asdict
 
-    digests = {key: one.digest for key, one in said.items()}
     checked = [
-        {"place": one.place, "subject": one.subject, "said": digests.get((one.place, one.subject)), "seen": one.digests}
+        {
+            "place": one.place,
+            "subject": one.subject,
+            "said": known.digest if (known := expected(one.place, one.subject)) else None,
+            "seen": one.digests,
+        }
         for one in seen
     ]
     return {
@@ -86,7 +92,7 @@ def _table(found: Sequence[Discrepancy]) -> Table:
     return table
 
 
-def _told(seen: Sequence[Seen]) -> str:
+def _told(seen: Sequence[Actual]) -> str:
     named = sum(bool(one.digests) for one in seen)
     if not named:
         return "no tag or file names anything,"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,12 +13,13 @@ from builder.cli import forms
 from builder.cli.prune.document import document
 from builder.cli.prune.text import shown
 from builder.cli.session import Session
-from builder.errors import ExitCode, UsageError
+from builder.errors import BuilderError, ExitCode, UsageError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from builder.channels.retention.prune import Removal
+    from builder.channels.retention.build_cache import BuildCache, CacheSurvey
+    from builder.channels.retention.prune import Removal, Survey
 
 _AGE = r"0|[0-9]{1,4}[mhdw]"
 
@@ -34,7 +36,8 @@ def command(
     """Show which images nothing needs any more, or take them away.
 
     What a channel names, what was adopted before, what an adoption file or a container names, and what a promotion
-    under way needs stays, whatever the options. Exit status 3 where something could not be taken away.
+    under way needs stays, whatever the options. Where a registry cannot be asked, and is not to be pruned itself, all
+    stays on the engine that may be there. Exit status 3 where something could not be taken away.
     """
     from datetime import UTC, datetime
 
@@ -60,14 +63,15 @@ def command(
         surveys = [pruner.on_engine(), *([pruner.in_registry()] if registry else [])]
         cache = BuildCache(engine, policy.age)
         found = cache.look() if build_cache else None
+        _tell_unread(surveys, session)
         done = {one.row: one for survey in surveys if apply for one in _said(pruner.remove(survey), session)}
         if found and apply:
-            cache.empty()
+            found = _emptied(cache, found, session)
     if json:
         session.reporter.show_json(document(surveys, done, found, applied=apply))
     else:
         session.reporter.show(shown(surveys, done, found, applied=apply))
-    if not all(one.done for one in done.values()):
+    if not all(one.done for one in done.values()) or (found and found.why):
         raise typer.Exit(ExitCode.MACHINE)
 
 
@@ -79,11 +83,29 @@ def _age(text: str) -> timedelta:
     """
     import re
 
-    from builder.settings import parse_duration
+    from builder.section import parse_duration
 
     if not re.fullmatch(_AGE, text):
         raise UsageError(f"--older-than {text!r} is no span of time.", "Write 30m, 12h, 7d, 2w or 0.")
     return parse_duration(text)
+
+
+def _tell_unread(surveys: Iterable[Survey], session: Session) -> None:
+    """Say that a registry could not be asked."""
+    for survey in surveys:
+        if survey.unread:
+            session.reporter.warning(f"{survey.unread.cause} What it may name stays on the engine.")
+
+
+def _emptied(cache: BuildCache, found: CacheSurvey, session: Session) -> CacheSurvey:
+    """What was found in the build cache, now that it was taken away, or why it was not."""
+    try:
+        cache.empty()
+    except BuilderError as error:
+        session.reporter.warning(f"The build cache stays: {error.cause}", error)
+        return replace(found, why=error.cause.rstrip("."))
+    session.reporter.detail("Gone: the build cache")
+    return found
 
 
 def _said(removals: Iterable[Removal], session: Session) -> Iterator[Removal]:

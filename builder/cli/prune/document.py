@@ -31,11 +31,21 @@ def document(
             {
                 "place": survey.place,
                 "freed": survey.freed,
+                "unread": survey.unread.cause if survey.unread else None,
                 "images": [_row_document(row, done.get(row)) for row in survey.rows],
             }
             for survey in surveys
         ],
-        "build_cache": {"freed": cache.size, "records": cache.records} if cache else None,
+        "build_cache": _cache_document(cache, applied=applied) if cache else None,
+    }
+
+
+def _cache_document(cache: CacheSurvey, *, applied: bool) -> dict[str, object]:
+    return {
+        "freed": cache.size,
+        "records": cache.records,
+        "removed": applied and not cache.why,
+        "failure": cache.why or None,
     }
 
 

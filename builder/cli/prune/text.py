@@ -33,8 +33,9 @@ def shown(surveys: Sequence[Survey], done: Mapping[Row, Removal], cache: CacheSu
         parts += [Text(f"In the {survey.place}", style="bold"), _table(survey, done, applied=applied)]
     lines = [_amount(survey, done, applied=applied) for survey in surveys]
     if cache:
-        size = spell_size(cache.size)
-        lines.append(f"build cache: {cache.records} records {'are gone' if applied else 'can go'}, {size}.")
+        fate = "are not all gone" if cache.why else "are gone" if applied else "can go"
+        because = f": {cache.why}" if cache.why else ""
+        lines.append(f"build cache: {cache.records} records {fate}, {spell_size(cache.size)}{because}.")
     if not applied and ((cache and cache.records) or any(survey.going for survey in surveys)):
         lines.append("`builder prune --apply` with the same options takes them away.")
     return Group(*parts, *map(Text, lines))

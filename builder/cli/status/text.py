@@ -87,8 +87,8 @@ def _adoption(channel: Channel, now: datetime) -> Iterator[Text]:
         since = entry.ended or entry.at
         why = f": {entry.why}" if entry.why else ""
         yield Text(f"since {since:%Y-%m-%d %H:%M} UTC ({_ago(since, now)}) by {entry.who}, {entry.action}{why}")
-        if entry.forced:
-            yield Text(f"FORCED: {entry.forced}", style="bold red")
+        for force in entry.forces:
+            yield Text(f"FORCED: {force}", style="bold red")
     elif channel.build:
         yield Text("not by a promotion that this ledger knows", style="yellow")
 

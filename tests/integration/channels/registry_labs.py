@@ -85,6 +85,7 @@ def registry(
     tls: Tls | None = None,
     kept: bool = False,
     prefix: Sequence[str] = (),
+    port: int | None = None,
 ) -> Iterator[Lab]:
     """A registry that lives as long as the context.
 
@@ -93,8 +94,9 @@ def registry(
         auth: how it looks at who asks, as in its configuration.
         kept: what it has is in the folder, and there for the next one.
         prefix: what it is started with, such as a program that enters a namespace.
+        port: of this machine; None takes any.
     """
-    port = free_port()
+    port = port or free_port()
     storage = {"filesystem": {"rootdirectory": str(folder / "data")}} if kept else {"inmemory": {}}
     http: dict[str, object] = {"addr": f"127.0.0.1:{port}", "secret": "x"}
     if tls:

@@ -183,7 +183,7 @@ def test_a_full_disk_is_said_and_takes_nothing_away(tmp_path: Path) -> None:
     kept.mkdir()
     done = in_a_disk_of_its_own(
         tmp_path,
-        'mount -t tmpfs -o size=600k none "$1"\n'
+        'mount -t tmpfs -o size=700k none "$1"\n'
         f'{WRITE} "$1/ledger.sqlite" w 1000 > "$2/told" 2> "$2/said" && exit 9\n'
         'cp "$1"/ledger.sqlite* "$2"',
         kept,

@@ -195,8 +195,9 @@ def see_to_it(place: Place, before: Named, image: str, ended: Ended, number: int
             place.run("promote", image)
             wanted = new
         case 1:
-            place.run("promote", "--resume")
-            wanted = new if left and not left[0].turned else old
+            turned = bool(left and left[0].turned)
+            place.run("promote", "--resume", status=REFUSED if turned else DONE)
+            wanted = new if left and not turned else old
         case _:
             place.run("promote", "--undo")
             wanted = old

@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -27,13 +29,35 @@ from builder.channels.retention.prune import Pruner
 from builder.channels.retention.rules import Policy
 from builder.config import load
 from builder.engine.client import Engine
+from builder.plan.tag import tag_of
 from builder.process import Runner
+from tests.integration.channels.faulty_proxy import faulty
 from tests.integration.channels.registry_labs import asking, docker_config, image_in, registry
 from tests.integration.conftest import builder
 from tests.integration.engines import is_on_overlay, second_engine
+from tests.ports import free_port
 
 NOBODY = Policy(0, timedelta())
 """Keeps nothing but what is needed."""
+_BUILD = re.compile(r"(?P<build>b\d+(-cuda)?)(?P<tests>-tests)?")
+"""What a test calls an image of a build, or its tests image."""
+
+
+def plan_of(build: str) -> str:
+    """Digest of a build's plan."""
+    return f"sha256:{build.encode().hex():0<64}"
+
+
+def own_tag(word: str) -> str:
+    """The tag that an image of a build has of its own, such as `b1-cpu-6231000000`; any other word as it is."""
+    found = _BUILD.fullmatch(word)
+    return f"{tag_of(found['build'], None, None, plan_of(found['build']))}{found['tests'] or ''}" if found else word
+
+
+def build_of(name: str) -> str:
+    """What a test calls an image, by a name of it."""
+    build, found, rest = name.rpartition(":")[2].partition("-cpu-")
+    return f"{build}-tests" if found and rest.endswith("-tests") else build
 
 
 @pytest.fixture(scope="module")
@@ -68,10 +92,11 @@ class Lab:
 
     def image(self, tag: str, *others: str, tests: bool = False, base: str = "scratch", variant: str = "cpu") -> str:
         """Build an image of ours; gives its ID."""
-        plan = f"sha256:{tag.removesuffix('-tests').encode().hex():0<64}"
-        labels = {"plan": plan, "variant": variant, **({"tests": "test-backend-ops"} if tests else {})}
+        build = tag.removesuffix("-tests")
+        labels = {"plan": plan_of(build), "variant": variant, **({"tests": "test-backend-ops"} if tests else {})}
         words = [word for name, value in labels.items() for word in ("--label", f"local.builder.{name}={value}")]
-        names = [word for name in (tag, *others) for word in ("--tag", self._name(name))]
+        words += ["--label", f"org.opencontainers.image.version={build}"]
+        names = [word for name in (tag, *others) for word in ("--tag", self.name(name))]
         recipe = f'FROM {base}\nCOPY file /{tag}\nCMD ["/{tag}"]\n'
         (self.folder / "file").write_text(uuid.uuid4().hex, encoding="utf-8")
         (self.folder / "Dockerfile").write_text(recipe, encoding="utf-8")
@@ -81,16 +106,21 @@ class Lab:
         return self.id(tag)
 
     def id(self, tag: str) -> str:
-        image = self.engine.image(self._name(tag))
+        image = self.engine.image(self.name(tag))
         assert image
         return image.id
 
     @property
     def tags(self) -> set[str]:
-        return {name.rpartition(":")[2] for name in self.engine.references_of(self.repository)}
+        return {build_of(name) for name in self.engine.references_of(self.repository)}
 
-    def _name(self, name: str) -> str:
-        return name if ":" in name else f"{self.repository}:{name}"
+    def name(self, name: str) -> str:
+        return name if ":" in name else f"{self.repository}:{own_tag(name)}"
+
+    def environment(self) -> dict[str, str]:
+        """Folders of its own, this engine, and a narrow terminal."""
+        kept = {f"BUILDER_{kind.upper()}": str(self.folder / kind) for kind in ("state", "cache")}
+        return {**os.environ, **kept, "DOCKER_HOST": self.engine.command[-1], "COLUMNS": "80"}
 
     def write_config(self, text: str = "") -> Path:
         file = self.folder / "builder.toml"
@@ -111,7 +141,7 @@ class Lab:
     def prune(self, policy: Policy = NOBODY, text: str = "") -> dict[str, str]:
         """Take away what may go; why not, by tag, where something did not."""
         with self.pruner(policy, text) as pruner:
-            return {one.row.item.names[0].rpartition(":")[2]: one.why for one in pruner.remove(pruner.on_engine())}
+            return {build_of(one.row.item.names[0]): one.why for one in pruner.remove(pruner.on_engine())}
 
 
 @pytest.fixture
@@ -139,10 +169,10 @@ def test_what_is_needed_stays_and_the_rest_goes_with_its_tests(
 
 def needed_and_not(lab: Lab) -> None:
     lab.image("b1")
-    lab.image("b1-tests", tests=True, base=f"{lab.repository}:b1")
+    lab.image("b1-tests", tests=True, base=lab.name("b1"))
     for tag, channel in (("b2", "latest"), ("b3", "previous"), ("b4", "candidate")):
         lab.image(tag, channel)
-    lab.image("b4-tests", tests=True, base=f"{lab.repository}:b4")
+    lab.image("b4-tests", tests=True, base=lab.name("b4"))
     used = lab.image("b5")
     assert lab.engine.ask("create", used).returncode == 0
     lab.image("b6", "somebody/else:mine")
@@ -151,14 +181,19 @@ def needed_and_not(lab: Lab) -> None:
     (lab.folder / "c.yaml").write_text(f'services:\n  "chat":\n    image: "{pinned}"\n', encoding="utf-8")
     waiting = lab.image("b8")
     lab.image("b9")
+    lab.image("b10", "golden", "kept-0123456789ab")
+    lab.image("b10-tests", tests=True, base=lab.name("b10"))
+    lab.image("b11", "kept-0123456789ac")
     with lab.pruner(text=files) as pruner:
         plan_promotion(pruner.ledger, lab, waiting)
         survey = pruner.on_engine()
-        assert {row.item.names[0].rpartition(":")[2] for row in survey.going} == {"b1", "b1-tests", "b9"}
+        assert {build_of(row.item.names[0]) for row in survey.going} == {"b1", "b1-tests", "b9", "b11"}
+        assert {row.why for row in survey.rows if build_of(row.item.names[0]) == "b10"} == {"somebody tagged it golden"}
         assert survey.freed > 0
         assert "b9" in lab.tags
-    assert lab.prune(text=files) == {"b1-tests": "", "b1": "", "b9": ""}
+    assert lab.prune(text=files) == {"b1-tests": "", "b1": "", "b9": "", "b11": ""}
     kept = {"b2", "b3", "b4", "b4-tests", "b5", "b6", "b7", "b8", "latest", "previous", "candidate"}
+    kept |= {"b10", "b10-tests", "golden", "kept-0123456789ab"}
     assert lab.tags == kept
     assert lab.prune(text=files) == {}
 
@@ -180,10 +215,10 @@ def test_what_came_to_be_needed_after_it_was_looked_at_stays(lab: Lab) -> None:
         assert len(survey.going) == 4
         lab.engine.ask("create", lab.id("b1"))
         lab.engine.tag(lab.id("b2"), f"{lab.repository}:latest")
-        held = lab.folder / "locks" / f"{b'b3'.hex():0<64}.lock"
+        held = lab.folder / "locks" / f"{plan_of('b3').removeprefix('sha256:')}.lock"
         with held.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            why = {one.row.item.names[0].rpartition(":")[2]: one.why for one in pruner.remove(survey)}
+            why = {build_of(one.row.item.names[0]): one.why for one in pruner.remove(survey)}
     assert "uses it" in why["b1"]
     assert why == {**why, "b2": "its names are others by now", "b3": "a build is at it", "b4": ""}
     assert lab.tags == {"b1", "b2", "b3", "latest"}
@@ -209,8 +244,7 @@ def test_the_command_shows_first_and_takes_away_when_told(lab: Lab) -> None:
     for tag in ("b1", "b2"):
         lab.image(tag)
     file = lab.write_config()
-    state = {"BUILDER_STATE": str(lab.folder / "state"), "BUILDER_CACHE": str(lab.folder / "cache")}
-    env = {**os.environ, **state, "DOCKER_HOST": lab.engine.command[-1], "COLUMNS": "80"}
+    env = lab.environment()
     words = ("--config", str(file), "prune", "--keep", "1", "--older-than", "0", "--build-cache")
     shown = builder(*words, env=env)
     assert (shown.returncode, lab.tags) == (0, {"b1", "b2"}), shown.stderr
@@ -219,7 +253,7 @@ def test_the_command_shows_first_and_takes_away_when_told(lab: Lab) -> None:
     applied = builder(*words, "--apply", "--json", env=env)
     assert applied.returncode == 0, applied.stderr
     document = json.loads(applied.stdout)
-    fates = {row["names"][0].rpartition(":")[2]: row["removed"] for row in document["places"][0]["images"]}
+    fates = {build_of(row["names"][0]): row["removed"] for row in document["places"][0]["images"]}
     assert (fates, lab.tags) == ({"b1": True, "b2": False}, {"b2"})
     assert builder("--config", str(file), "prune", "--registry", env=env).returncode == 2
     assert builder("--config", str(file), "prune", "--older-than", "a week", env=env).returncode == 2
@@ -249,9 +283,10 @@ def published(tmp_path: Path) -> Iterator[tuple[Registry, Reference, dict[str, M
     folder = tmp_path / "registry"
     folder.mkdir()
     with registry(folder) as lab, asking(lab.host, docker_config(folder / "docker")) as (opened, reference):
-        made = {tag: image_in(lab, reference.repository, tag) for tag in ("b1", "b2", "b3", "theirs")}
+        made = {tag: image_in(lab, reference.repository, tag) for tag in ("b1", "b2", "b3", "b4", "theirs")}
         for tag, manifest in made.items():
-            opened.put(reference.tagged(tag), manifest)
+            opened.put(reference.tagged(own_tag(tag)), manifest)
+        opened.put(reference.tagged("golden"), made["b4"])
         opened.put(reference.tagged("latest"), made["b2"])
         for signed, ending in (("b1", "sig"), ("b2", "att")):
             tag = f"sha256-{made[signed].digest.removeprefix('sha256:')}.{ending}"
@@ -267,26 +302,103 @@ def test_in_a_registry_what_no_kept_tag_names_goes_with_its_signatures(
     opened, reference, made = published
     repository = f"{reference.host}/{reference.repository}"
     with lab.pruner(Policy(1, timedelta(days=7)), f'[registry]\nrepository = "{repository}"\n') as pruner:
-        for days, tag in ((40, "b1"), (30, "b2"), (20, "b3")):
-            record(pruner.ledger, made[tag], days)
+        for days, tag in ((50, "b4"), (40, "b1"), (30, "b2"), (20, "b3")):
+            record(pruner.ledger, tag, made[tag], days)
         survey = pruner.in_registry()
-        going = {name.rpartition(":")[2][:7] for row in survey.going for name in row.item.names}
+        going = {build_of(name)[:7] for row in survey.going for name in row.item.names}
         assert going == {"b1", "sha256-"}
         assert len(survey.going) == 3
         opened.put(reference.tagged("pinned"), made["b1"])
-        assert [one.done for one in pruner.remove(survey)] == [True, True, False]
-        assert "b1" in opened.tags(reference)
+        gone = {one.row.item.digest: one.done for one in pruner.remove(survey)}
+        assert (gone[made["b1"].digest], sorted(gone.values())) == (False, [False, False, True])
+        assert own_tag("b1") in opened.tags(reference)
+        assert pruner.in_registry().going == ()
+        opened.put(reference.tagged("pinned"), made["b2"])
         assert all(one.done for one in pruner.remove(pruner.in_registry()))
     left = set(opened.tags(reference))
-    assert {tag for tag in left if not tag.startswith("sha256-")} == {"b2", "b3", "latest", "theirs"}
+    named = {build_of(tag) for tag in left if not tag.startswith("sha256-")}
+    assert named == {"b2", "b3", "b4", "golden", "latest", "pinned", "theirs"}
     assert [tag[:9] for tag in left if tag.startswith("sha256-")] == [f"sha256-{made['b2'].digest[7:9]}"]
 
 
-def record(ledger: Ledger, manifest: Manifest, days: float) -> None:
+def test_what_stays_in_a_registry_is_not_asked_for_again_at_each_removal(
+    lab: Lab, published: tuple[Registry, Reference, dict[str, Manifest]]
+) -> None:
+    opened, reference, made = published
+    with faulty(reference.host) as proxy:
+        repository = f"{proxy.host}/{reference.repository}"
+        with lab.pruner(Policy(1, timedelta(days=7)), f'[registry]\nrepository = "{repository}"\n') as pruner:
+            for days, tag in ((40, "b1"), (30, "b2"), (20, "b3")):
+                record(pruner.ledger, tag, made[tag], days)
+            survey = pruner.in_registry()
+            proxy.seen.clear()
+            assert all(one.done for one in pruner.remove(survey))
+            stays = [tag for tag in opened.tags(reference) if tag != "latest"]
+    assert {own_tag(tag) for tag in ("b2", "b3", "b4", "theirs")} < {*stays}
+    assert [asked for asked in proxy.seen if asked.rpartition("/")[2] in stays] == []
+    assert not any("/blobs/" in asked for asked in proxy.seen)
+
+
+def test_while_the_registry_is_silent_all_stays_on_the_engine_that_may_be_there(lab: Lab) -> None:
+    silent = f"127.0.0.1:{free_port()}/ai/llama"
+    lab.image("b1")
+    lab.image("b2", f"{silent}:{own_tag('b2')}")
+    known = lab.image("b3")
+    file = lab.write_config(f'[registry]\nrepository = "{silent}"\n')
+    state = lab.folder / "state"
+    state.mkdir()
+    with open_ledger(state / "ledger.sqlite") as ledger:
+        ledger.images.record(ImageEntry(known, (f"sha256:{'ab' * 32}",)))
+    env = {**lab.environment(), "BUILDER_STATE": str(state)}
+    words = ("--config", str(file), "prune", "--keep", "0", "--older-than", "0", "--apply")
+    refused = builder(*words, "--registry", env=env)
+    assert (refused.returncode, lab.tags) == (3, {"b1", "b2", "b3"}), refused.stderr
+    done = builder(*words, "--json", env=env)
+    assert done.returncode == 0, done.stderr
+    assert "What it may name stays on the engine." in done.stderr
+    (place,) = json.loads(done.stdout)["places"]
+    assert "does not answer" in place["unread"]
+    why = {build_of(row["names"][0]): row["why"] for row in place["images"]}
+    assert why["b2"] == why["b3"] == "the registry, which cannot be asked, may name it"
+    assert lab.tags == {"b2", "b3"}
+
+
+def test_what_was_taken_away_is_told_where_the_build_cache_is_refused(lab: Lab) -> None:
+    lab.image("b1")
+    client = lab.folder / "bin" / "docker"
+    client.parent.mkdir()
+    client.write_text(REFUSING.format(docker=shutil.which("docker")), encoding="utf-8")
+    client.chmod(0o755)
+    recipe = "FROM scratch AS below\nCOPY file /below\nFROM below AS served\nCOPY file /served\n"
+    command = ("build", "--output=type=cacheonly", "--file", "-", str(lab.folder))
+    assert lab.engine.ask("buildx", *command, stdin=recipe.encode(), timeout=120).returncode == 0
+    env = {**lab.environment(), "PATH": f"{client.parent}:{os.environ['PATH']}"}
+    words = ("--config", str(lab.write_config()), "prune", "--keep", "0", "--older-than", "0", "--build-cache")
+    done = builder(*words, "--apply", "--json", env=env)
+    assert (done.returncode, lab.tags) == (3, set()), done.stderr
+    document = json.loads(done.stdout)
+    assert [row["removed"] for row in document["places"][0]["images"]] == [True]
+    assert document["build_cache"]["removed"] is False
+    assert "the disk is on fire" in document["build_cache"]["failure"]
+    shown = builder(*words, "--apply", env=env)
+    assert shown.returncode == 3
+    assert "are not all gone" in shown.stdout
+
+
+REFUSING = """#!/bin/sh
+case "$*" in
+*"buildx prune"*) echo "ERROR: the disk is on fire" >&2; exit 1 ;;
+*) exec {docker} "$@" ;;
+esac
+"""
+"""Docker's client where BuildKit takes nothing away."""
+
+
+def record(ledger: Ledger, build: str, manifest: Manifest, days: float) -> None:
     """Let the ledger know a build of so many days ago."""
     assert manifest.config
-    plan, at = f"sha256:{'1' * 64}", datetime.now(UTC) - timedelta(days=days)
-    labels = {"local.builder.plan": plan, "local.builder.variant": "cpu"}
+    plan, at = plan_of(build), datetime.now(UTC) - timedelta(days=days)
+    labels = {"local.builder.plan": plan, "local.builder.variant": "cpu", "org.opencontainers.image.version": build}
     ledger.images.record(ImageEntry(manifest.config, (manifest.digest,), labels=labels))
     ledger.images.record_build(BuildEntry(plan, manifest.config, None, at, "lab", {}))
 

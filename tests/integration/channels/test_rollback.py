@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.channels.ledger.evidence import ImageEntry
 from builder.engine.client import Engine
 from builder.errors import ExitCode
 from builder.process import Runner
@@ -59,6 +60,7 @@ def test_it_goes_back_to_any_that_was_adopted_whatever_its_verdicts_are_by_now(l
     for reference in (first, second, third):
         lab.done("promote", reference)
     lab.judge(first, outcome="fail")
+    lab.judge(second, outcome="fail")
     document = lab.document("rollback", "--to", first.rpartition(":")[2])
     assert document["image"]["build"] == "b10001"
     assert lab.channels() == (lab.id(first), lab.id(first))
@@ -96,5 +98,47 @@ def test_without_anything_before_there_is_nothing_to_go_back_to(lab: Lab) -> Non
 
 def test_where_nothing_was_left_in_the_middle_there_is_nothing_to_see_to(lab: Lab) -> None:
     assert "Nothing was left in the middle." in lab.done("rollback", "--resume")
-    assert lab.document("promote", "--undo") == {"schema_version": 1, "settled": []}
+    assert lab.document("promote", "--undo") == {"schema_version": 1, "settled": [], "left": []}
     assert lab.run("promote", "--undo", "--resume").returncode == ExitCode.USAGE
+
+
+def test_what_was_adopted_by_force_or_by_hand_alone_needs_its_verdicts_and_its_force_is_shown(lab: Lab) -> None:
+    legacy, forced, by_hand, last = lab.make(10001), lab.make(10002), lab.make(10003), lab.judged(10004)
+    lab.engine.tag(legacy, f"{lab.repository}:latest")
+    lab.done("promote", forced, "--force", "the other one burns")
+    lab.engine.tag(by_hand, f"{lab.repository}:latest")
+    lab.done("promote", last, "--accept-moved")
+    refused = " ".join(lab.done("rollback", "--to", forced, status=REFUSED).split())
+    assert "version was not judged" in refused or "lacks what promotion asks for: version" in refused
+    assert "It was adopted by force alone: the other one burns." in refused
+    assert "lacks what promotion asks for" in lab.done("rollback", "--to", by_hand, status=REFUSED)
+    told = " ".join(lab.done("rollback", "--to", forced, "--force", "it is the only one").split())
+    assert "It was adopted by force before: the other one burns" in told
+    # What was there before the very first promotion needs nothing.
+    lab.done("rollback", "--to", legacy)
+    assert lab.channels() == (lab.id(legacy), lab.id(legacy))
+
+
+def test_a_tag_that_was_put_by_hand_is_written_down_once_it_has_its_verdicts(lab: Lab) -> None:
+    reference = lab.make(10001)
+    lab.engine.tag(reference, f"{lab.repository}:latest")
+    assert lab.run("ledger", "check").returncode == ExitCode.UNJUDGED
+    assert "lacks what promotion asks for" in lab.done("promote", reference, status=REFUSED)
+    lab.judge(reference)
+    document = lab.document("promote", reference)
+    assert (document["result"], document["moves"], document["promotion"]["result"]) == ("already", [], "done")
+    lab.done("ledger", "check")
+    assert lab.document("promote", reference)["promotion"] is None
+
+
+def test_every_command_knows_the_candidate_and_a_name_that_was_several_images_is_refused(lab: Lab) -> None:
+    first, second = lab.judged(10001), lab.judged(10002)
+    lab.engine.tag(second, f"{lab.repository}:candidate")
+    lab.done("hold", "add", "candidate", "slow")
+    with lab.ledger() as ledger:
+        assert ledger.holds.on(lab.id(second))
+        assert not ledger.holds.on(lab.id(first))
+        for reference in (first, second):
+            ledger.images.record(ImageEntry(lab.id(reference), references=(f"{lab.repository}:gone",)))
+    assert "may be any of 2 images" in lab.done("hold", "add", f"{lab.repository}:gone", "slow", status=2)
+    assert "It is b10002" in lab.run("judge", "candidate", "--gate", "version").stdout

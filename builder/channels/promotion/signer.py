@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Seal:
+class Signer:
     """What signs and what is asked of signatures.
 
     Attributes:
