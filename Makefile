@@ -3,14 +3,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help quickstart test eras unit lint benchmarks clean
+.PHONY: help quickstart test eras chain unit lint benchmarks clean
 
 help:
 	@echo "make quickstart   from a fresh machine to a llama.cpp image"
 	@echo "make test         environment, engine, linters, all tests"
 	@echo "make eras         profiles and models on servers of five eras, which compiles for long"
+	@echo "make chain        two builds adopted, two refused, one rolled back; a quarter of an hour, alone"
 	@echo "make unit         the tests that need no engine"
-	@echo "make lint         style, types, import directions, scripts"
+	@echo "make lint         style, types, import directions, scripts, workflows, references"
 	@echo "make benchmarks   start-up times, and what a mirror of upstream costs"
 	@echo "make clean        remove the virtual environment"
 
@@ -26,6 +27,10 @@ eras: $(VENV)/.installed-dev
 	$(BIN)/builder setup
 	TEST_ERAS=0.2.85,0.3.1,0.3.16,0.3.28,0.3.36 $(BIN)/pytest tests/integration/test_models.py
 
+chain: $(VENV)/.installed-dev
+	$(BIN)/builder setup
+	TEST_CHAIN=1 $(BIN)/pytest tests/integration/test_chain_whole.py
+
 unit: $(VENV)/.installed-dev
 	$(BIN)/pytest tests/unit
 
@@ -34,6 +39,10 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/zizmor --offline --no-progress --quiet .github
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	$(BIN)/shellcheck --external-sources builder/dockerfiles/steps/*.sh make-venv.sh .ci/run
 
 benchmarks: $(VENV)/.installed

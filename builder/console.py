@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import cached_property
 from time import monotonic
@@ -172,11 +172,16 @@ class Reporter:
         for line in error.excerpt:
             self._say(f"  | {line}", "dim")
         if error.log:
-            self.err.print(f"  log: {error.log}", markup=False, soft_wrap=True)
+            self._print(f"  log: {error.log}", soft_wrap=True)
 
     def _say(self, text: str, style: str | None = None) -> None:
-        self.err.print(printable(self._prefix + text), markup=False, style=style)
+        self._print(printable(self._prefix + text), style)
+
+    def _print(self, text: str, style: str | None = None, *, soft_wrap: bool | None = None) -> None:
+        """Say it; what cannot be said, as into a file on a full disk, decides nothing."""
+        with suppress(OSError):
+            self.err.print(text, markup=False, style=style, soft_wrap=soft_wrap)
 
     def _workflow_command(self, name: str, text: str) -> None:
         escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-        self.err.print(f"::{name}::{printable(escaped)}", markup=False, soft_wrap=True)
+        self._print(f"::{name}::{printable(escaped)}", soft_wrap=True)

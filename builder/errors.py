@@ -8,6 +8,7 @@ interrupted.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 from pathlib import Path
 
@@ -88,13 +89,27 @@ class BuildError(BuilderError):
     exit_code = ExitCode.BUILD
 
 
-class NothingMoved(BuilderError):
+class PromotionError(BuilderError):
+    """A promotion or a rollback did not come to its end.
+
+    Attributes:
+        settled: what others had left in the middle and was ended before that, as JSON-ready data.
+    """
+
+    settled: tuple[Mapping[str, object], ...] = ()
+
+    def document(self) -> dict[str, object]:
+        """The error as JSON-ready data."""
+        return {**super().document(), "settled": list(self.settled)}
+
+
+class NothingMoved(PromotionError):
     """A promotion or a rollback was refused, or is undone: every tag and file is as before."""
 
     exit_code = ExitCode.NOTHING_MOVED
 
 
-class MovedPartly(BuilderError):
+class MovedPartly(PromotionError):
     """A promotion or a rollback stopped in the middle; the cause says what stands, the remedy how to go on or back."""
 
     exit_code = ExitCode.MOVED_PARTLY

@@ -1,4 +1,4 @@
-"""The chain, as readable functions over stages."""
+"""From upstream to a named image, as readable functions over stages."""
 
 from __future__ import annotations
 

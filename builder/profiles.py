@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from builder.errors import UsageError
-from builder.process import without_secrets
+from builder.secrets import without_secrets
 from builder.section import Section
 
 ProfileKind = Literal["chat", "embedding"]
@@ -23,6 +23,7 @@ Pooling = Literal["", "mean", "cls", "last", "rank"]
 BUILT_IN: tuple[ProfileKind, ...] = get_args(ProfileKind)
 """Profiles that are there in any case, named as their kind."""
 
+_SILENCE = "--log-disable"
 _PLAIN = ("f32", "f16", "bf16")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -81,6 +82,8 @@ class Profile(Section):
     def _fits_together(self) -> Self:
         if self.ubatch > self.batch:
             raise ValueError(f"ubatch {self.ubatch} is more than batch {self.batch}")
+        if _SILENCE in self.extra_arguments:
+            raise ValueError(f"leave out {_SILENCE}: the log has to prove where the server computes")
         if self.cache_type_v not in _PLAIN and not self.flash_attention:
             raise ValueError(f"cache-type-v {self.cache_type_v} needs flash-attention")
         return self

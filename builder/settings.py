@@ -13,7 +13,7 @@ from builder.endurance import Soak
 from builder.holds import parse_scope
 from builder.profiles import Profile, with_defaults
 from builder.promotion import Adoption, Channels, Promotion, Registry, Signatures
-from builder.section import Section
+from builder.section import DURATION, Section, parse_duration
 from builder.speed import Performance
 
 Feature = Literal["cuda", "cuda-graphs", "f16", "flash-attention"]
@@ -24,10 +24,9 @@ _IMAGE = (
 """A name with or without tag and digest, an ID, or nothing."""
 _MINIMUM = r"^(b?[0-9]{1,9}|v?[0-9]+\.[0-9]+\S*)$"
 _SIZE = r"^([0-9]{1,6}(\.[0-9]{1,3})?[MG]B)?$"
-_DURATION = r"^(0|[0-9]{1,4}[mhdw])$"
-_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 Provider = Literal["auto", "nvidia", "bootstrap", "custom"]
 Channel = Literal["nightly", "releases", "branch"]
+Until = Literal["built", "judged", "promoted"]
 
 
 class Held(Section):
@@ -61,7 +60,7 @@ class Upstream(Section):
     channel: Channel = Field("nightly", description="what latest chooses from: nightly, releases or branch")
     branch: str = Field("", description="the branch of channel branch and of tip; empty is upstream's default")
     cooldown: str = Field(
-        "0h", pattern=_DURATION, description="how old a build must be for latest, such as 30m, 12h, 3d, 1w or 0"
+        "0h", pattern=DURATION, description="how old a build must be for latest, such as 30m, 12h, 3d, 1w or 0"
     )
     hold: tuple[Held, ...] = Field(
         (),
@@ -100,6 +99,9 @@ class Build(Section):
     definitions: Mapping[str, str] = Field(default_factory=dict, description="further CMake definitions")
     tests: bool = Field(
         True, description="also make an image with upstream's own test programs, which judge the served one"
+    )
+    until: Until = Field(
+        "promoted", description="how far `builder build` goes: built, judged, or promoted if it proved itself"
     )
 
     @field_validator("architectures", mode="before")
@@ -195,11 +197,6 @@ class Settings(Section):
 def parse_architectures(text: str) -> tuple[str, ...] | str:
     """`86,89` as a tuple; `auto` and `default` as they are."""
     return text if text in ("auto", "default") else tuple(part.strip() for part in text.split(",") if part.strip())
-
-
-def parse_duration(text: str) -> timedelta:
-    """`30m`, `12h`, `3d`, `1w` or `0` as a span of time."""
-    return timedelta() if text == "0" else timedelta(**{_UNITS[text[-1]]: int(text[:-1])})
 
 
 def parse_holds(text: str) -> list[dict[str, str]]:

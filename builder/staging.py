@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import os
 import shutil
 import stat
@@ -20,6 +21,8 @@ from builder.errors import MachineError, SourceError
 
 _TEMPORARY = ".new-"
 _IN_USE = "in-use"
+_LABEL = 40
+"""Letters of a file's name that its temporary name begins with: a name may have 255 bytes."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _BAD_NAME = frozenset({errno.ENAMETOOLONG, errno.EINVAL, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EILSEQ})
@@ -90,13 +93,30 @@ def staged(place: Path, label: str = "") -> Iterator[Path]:
 
 
 def sweep(place: Path, label: str = "") -> None:
-    """Remove what dead processes left; call it under the lock of that place."""
-    for leftover in place.glob(f"{_TEMPORARY}{label}*"):
+    """Remove what dead processes left; call it under the lock of that place.
+
+    Args:
+        label: of what `staged` makes; else everything.
+    """
+    for leftover in place.glob(f"{_TEMPORARY}{glob.escape(label)}*"):
         if leftover.is_dir() and not leftover.is_symlink():
             shutil.rmtree(leftover, ignore_errors=True)
         else:
             with suppress(OSError):
                 leftover.unlink()
+
+
+def sweep_beside(file: Path) -> None:
+    """Remove what dead processes left that wrote this file whole; call it where nobody else writes it.
+
+    Other files of its folder, which may be anybody's, stay.
+    """
+    sweep(file.parent, _label(file))
+
+
+def _label(file: Path) -> str:
+    """What tells apart the temporary names of the files of one folder."""
+    return f"{file.name[:_LABEL]}-"
 
 
 @contextmanager
@@ -171,7 +191,7 @@ def write_whole(file: Path, content: bytes, *, durable: bool = False, shared: bo
             replaces, and a new one can be read by everybody.
     """
     with disk_errors(file.parent):
-        descriptor, name = tempfile.mkstemp(prefix=_TEMPORARY, dir=file.parent)
+        descriptor, name = tempfile.mkstemp(prefix=f"{_TEMPORARY}{_label(file)}", dir=file.parent)
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(content)

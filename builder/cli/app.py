@@ -12,7 +12,6 @@ import typer
 
 from builder import __version__
 from builder.cli import (
-    build,
     check_version,
     config,
     doctor,
@@ -26,6 +25,7 @@ from builder.cli import (
     upstream,
 )
 from builder.cli.bench.app import app as bench
+from builder.cli.build.command import command as build
 from builder.cli.ledger.app import app as ledger
 from builder.cli.patches.app import app as patches
 from builder.cli.prune.command import command as prune
@@ -44,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("build")(build.command)
+app.command("build")(build)
 app.command("plan")(plan.command)
 app.add_typer(patches, name="patches")
 app.command("judge")(judge.command)
@@ -137,7 +137,14 @@ def entry() -> None:
     """The console script."""
     for signum in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, _interrupt)
-    sys.exit(main())
+    try:
+        status = main()
+    except KeyboardInterrupt:
+        # A second Ctrl-C, while the first was being told.
+        status = ExitCode.INTERRUPTED
+    except InterruptedBySignal as again:
+        status = 128 + again.signum
+    sys.exit(status)
 
 
 def _interrupt(signum: int, _frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,9 @@ _GATES = "Only this gate, or several: a,b; repeatable. Else all but performance 
 
 def command(
     context: typer.Context,
-    image: Annotated[str, typer.Argument(help="An image of this engine, by name, ID or digest.")],
+    image: Annotated[
+        str, typer.Argument(help="An image of this engine: the candidate, a tag, a name, an ID or a digest.")
+    ],
     gate: Annotated[list[str] | None, typer.Option(help=_GATES)] = None,
     profile: Profile = None,
     gpus: Gpus = "auto",
@@ -38,7 +41,9 @@ def command(
 
 def smoke(
     context: typer.Context,
-    image: Annotated[str, typer.Argument(help="An image of this engine, by name, ID or digest.")],
+    image: Annotated[
+        str, typer.Argument(help="An image of this engine: the candidate, a tag, a name, an ID or a digest.")
+    ],
     profile: Profile = None,
     gpus: Gpus = "auto",
     json: Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")] = False,
@@ -71,12 +76,13 @@ def judge(
     case = open_case(image, names, served, gpus, scene)
     keeping = Keeping(session, case, out)
     verdicts = []
-    for verdict in keeping.each(case.verdicts()):
-        verdicts.append(verdict)
-        if not as_json:
-            session.reporter.show(spell_verdict(verdict))
+    with closing(case.verdicts()) as given:
+        for verdict in keeping.each(given):
+            verdicts.append(verdict)
+            if not as_json:
+                session.reporter.show(spell_verdict(verdict))
     code = keeping.exit_code(case.exit_code(verdicts))
     if as_json:
-        session.reporter.show_json(document(verdicts, code, recorded=keeping.recorded))
+        session.reporter.show_json(document(case.by_gpu(verdicts), code, recorded=keeping.recorded))
     if code:
         raise typer.Exit(code)

@@ -80,4 +80,4 @@ class Session:
         """Runs programs, each recorded in `commands.sh` of this run's logs."""
         from builder.process import Runner
 
-        return Runner(self.logs / "commands.sh", self.reporter.detail)
+        return Runner(self.logs / "commands.sh", self.reporter.detail, self.reporter.warning)

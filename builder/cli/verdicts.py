@@ -35,14 +35,16 @@ def spell_verdict(verdict: Verdict) -> Group:
     from rich.text import Text
 
     gpu = next(iter(verdict.machine.gpus), None) if verdict.machine else None
-    title = Text(_title(verdict, gpu), style=_style(verdict.outcome))
+    title = Text(headline(verdict), style=_style(verdict.outcome))
     below = [Text(_spell_gpu(gpu), style="dim")] if gpu else []
     return Group(title, *below, _table(verdict))
 
 
-def _title(verdict: Verdict, gpu: Gpu | None) -> str:
+def headline(verdict: Verdict) -> str:
+    """A gate's answer in one line: `smoke (chat) on GPU 0: pass, 13 s`."""
     from builder.console import spell_duration
 
+    gpu = next(iter(verdict.machine.gpus), None) if verdict.machine else None
     profile = verdict.measurements.get("profile")
     name = f"{verdict.gate} ({profile})" if profile else verdict.gate
     where = f" on GPU {gpu.index}" if gpu else ""

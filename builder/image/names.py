@@ -7,8 +7,7 @@ from pathlib import Path
 
 from builder.engine.client import Engine
 from builder.engine.images import Image
-from builder.engine.naming import TESTS_SUFFIX
-from builder.errors import BuildError
+from builder.engine.naming import TESTS_SUFFIX, name_for_ever
 from builder.plan.marks import PLAN, TESTS
 from builder.plan.plan import BuildPlan
 from builder.plan.tag import UNJUDGED
@@ -68,14 +67,7 @@ def name_image(engine: Engine, image: Image, repository: str, plan: BuildPlan) -
         BuildError: the tag is another image's; it is never moved.
     """
     immutable = f"{repository}:{plan.tag}"
-    holder = engine.image(immutable)
-    if holder is not None and holder.id != image.id:
-        raise BuildError(
-            f"The tag {immutable} is already another image ({holder.id[:19]}), and it is never moved.",
-            f"Look at it with `docker image inspect {immutable}`; remove it if it is not what its name says.",
-        )
-    if holder is None:
-        engine.tag(image.id, immutable)
+    name_for_ever(engine, image.id, immutable)
     return immutable
 
 

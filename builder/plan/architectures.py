@@ -131,6 +131,17 @@ def runs_on(architectures: Iterable[str], capability: str) -> bool:
     return any(_serves(word, gpu) for word in architectures)
 
 
+def has_machine_code_for(architectures: Iterable[str], capability: str) -> bool:
+    """Whether a GPU has code of its own among CMake's words, so that its driver need not compile PTX.
+
+    Args:
+        capability: as the driver writes it, such as `9.0`.
+    """
+    gpu = _of_capability(capability)
+    real = (word.removesuffix("-real") for word in architectures if not word.endswith("-virtual"))
+    return any(_serves(f"{word}-real", gpu) for word in real if _NAME.fullmatch(word))
+
+
 def _serves(word: str, gpu: int) -> bool:
     match = _NAME.fullmatch(word)
     if not match:
