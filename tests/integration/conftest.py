@@ -36,6 +36,14 @@ SERVER = Path("tools/server/server.cpp")
 """The stand-in's server, in its tree."""
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _only_built() -> Iterator[None]:
+    """Where a test builds an image it wants just that; those of the chain say otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BUILDER_BUILD_UNTIL", "built")
+        yield
+
+
 @pytest.fixture(scope="session")
 def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
     return Runner(tmp_path_factory.mktemp("runner") / "commands.sh")

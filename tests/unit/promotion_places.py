@@ -53,6 +53,9 @@ class MemoryPlace:
         self.life.event()
         return self.names.get(subject)
 
+    def has(self, digest: str) -> bool:
+        return bool(digest)
+
     def move(self, subject: str, digest: str | None) -> None:
         self.life.event()
         self.fault(subject, "before")
@@ -97,12 +100,12 @@ class World:
         for place in self.places.values():
             place.fault = fault
 
-    def course(self, ledger: Ledger, life: Life | None = None) -> Course:
+    def course(self, ledger: Ledger, life: Life | None = None, landing: float = 0.0) -> Course:
         """A process that moves something here."""
         begun = life or Life()
         for place in self.places.values():
             place.life = begun
-        return Course(ledger, lambda step: self.places[step.place], begun.now)
+        return Course(ledger, lambda step: self.places[step.place], begun.now, landing)
 
 
 def last_state(entry: PromotionEntry) -> Mapping[tuple[str, str], str]:

@@ -12,7 +12,7 @@ from builder.errors import ExitCode
 from builder.paths import Paths
 from builder.performance.archive import Archive
 from tests.unit.ledger_entries import after, promotion
-from tests.unit.report_records import STARTED, record
+from tests.unit.report_records import STARTED, record, runs, subject
 
 
 @pytest.fixture
@@ -52,6 +52,32 @@ def test_the_page_marks_the_builds_that_the_ledger_says_were_adopted(paths: Path
     text = page(tmp_path)
     assert 'class="adopted"' in text
     assert "Adopted: b10995." in text
+
+
+def test_a_history_has_a_table_for_each_model_and_amount_of_work(
+    paths: Paths, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    side = subject("A", "b10999")
+    other = side.model_copy(
+        update={"model": side.model.model_copy(update={"name": "other.gguf", "digest": "sha256:2"})}
+    )
+    alone = record([run for run in runs(2) if run.subject == "A"], subjects=(other,), started=STARTED)
+    Archive(paths.benches).write(alone)
+    assert main(["bench", "list", "--figure", "ttft/2k"]) == ExitCode.DONE
+    shown = capsys.readouterr().out
+    tables = shown.split("\n\n")
+    assert len(tables) == 2
+    assert ["b10999" in table for table in tables] == ["other.gguf" in table for table in tables]
+    assert sum("b10995" in table for table in tables) == 1
+    assert "context 32768" in shown
+
+
+def test_a_base_line_that_is_none_yet_is_listed_so(paths: Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    taken = [run for run in runs(2) if run.subject == "A"]
+    Archive(paths.benches).write(record(taken, unsettled="A base line takes 3 rounds, and 2 count."))
+    assert main(["bench", "list"]) == ExitCode.DONE
+    assert "not often enough" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_ledger_that_cannot_be_read_takes_nothing_from_the_page(

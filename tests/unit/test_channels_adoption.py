@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-import yaml  # type: ignore[import-untyped]
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -278,3 +278,27 @@ def without_rights(folder: Path, *read: Path) -> Iterator[None]:
     finally:
         os.seteuid(user)
         folder.chmod(0o755)
+
+
+def test_only_contents_that_are_wanted_are_kept(tmp_path: Path) -> None:
+    place = FilePlace(tmp_path)
+    old, new = place.keep(b"SECRET=1"), place.keep(b"SECRET=2")
+    assert place.has(old)
+    place.forget([new])
+    assert not place.has(old)
+    assert place.has(new)
+
+
+def test_what_a_killed_process_left_beside_a_file_goes_with_the_next_move_and_nothing_else(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    place = FilePlace(store)
+    file, left, foreign = tmp_path / ".env", tmp_path / ".new-.env-k3j2", tmp_path / ".new-other"
+    for one in (left, foreign, store / ".new-sha256-1"):
+        one.write_text("half")
+    place.tidy()
+    place.move(str(file), place.keep(b"LLAMA_IMAGE=a\n"))
+    assert file.read_bytes() == b"LLAMA_IMAGE=a\n"
+    assert not left.exists()
+    assert foreign.exists()
+    assert [kept.name.startswith(".new-") for kept in store.iterdir()] == [False]

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from builder.channels.drift import Discrepancy, Seen, drifts, said_by
+from builder.channels.drift import Actual, Discrepancy, drifts, expected_of
 from builder.channels.ledger.evidence import ImageEntry
 from builder.channels.ledger.ledger import Ledger, open_ledger
 from builder.channels.ledger.moves import PromotionEntry, Step
+from builder.channels.ledger.values import short
 from tests.unit.ledger_entries import after, digest, name, promotion, quick_folder, verdict
 
 LATEST = ("engine", "llama:latest")
@@ -35,8 +36,13 @@ def adopted(ledger: Ledger, image: object, minutes: float = 0, *steps: Step, **c
     return entry
 
 
-def seen(*images: object, subject: tuple[str, str] = LATEST, **facts: Any) -> Seen:
-    return Seen(*subject, tuple(digest(image) for image in images), **facts)
+def seen(*images: object, subject: tuple[str, str] = LATEST, **facts: Any) -> Actual:
+    return Actual(*subject, tuple(digest(image) for image in images), **facts)
+
+
+def expected(ledger: Ledger, subject: tuple[str, str] = LATEST) -> str | None:
+    known = expected_of(ledger, *subject)
+    return known.digest if known else None
 
 
 def only(found: tuple[Discrepancy, ...]) -> Discrepancy:
@@ -47,7 +53,7 @@ def only(found: tuple[Discrepancy, ...]) -> Discrepancy:
 def test_what_names_what_it_was_made_to_name_is_fine(ledger: Ledger) -> None:
     adopted(ledger, "old")
     adopted(ledger, "new", 5)
-    assert said_by(ledger)[LATEST].digest == digest("new")
+    assert expected(ledger) == digest("new")
     assert drifts(ledger, [seen("new")]) == ()
 
 
@@ -100,13 +106,30 @@ def test_what_was_undone_says_nothing(ledger: Ledger) -> None:
 def test_another_ledger_speaks_of_registries_and_not_of_this_engine(ledger: Ledger) -> None:
     remote = Step("registry", "r.lan/llama:latest", None, digest("theirs"))
     adopted(ledger, "theirs", 0, remote, owner=OTHER_LEDGER)
-    assert set(said_by(ledger)) == {("registry", "r.lan/llama:latest")}
+    assert expected(ledger) is None
+    assert expected(ledger, ("registry", "r.lan/llama:latest")) == digest("theirs")
 
 
-def test_what_ended_last_counts_and_not_what_was_asked_last(ledger: Ledger) -> None:
-    adopted(ledger, "slow", 1, ended=after(9))
-    adopted(ledger, "quick", 2)
-    assert said_by(ledger)[LATEST].digest == digest("slow")
+@pytest.mark.parametrize("ahead", [60, -60])
+def test_our_own_promotions_are_in_the_order_in_which_they_were_made_whatever_a_clock_said(
+    ledger: Ledger, ahead: float
+) -> None:
+    adopted(ledger, "first", ahead)
+    adopted(ledger, "second")
+    assert expected(ledger) == digest("second")
+    assert drifts(ledger, [seen("second")]) == ()
+    last = ledger.promotions.adopted("llama", "latest", "")
+    assert last
+    assert last.after == digest("second")
+
+
+def test_between_ledgers_what_ended_last_counts(ledger: Ledger) -> None:
+    tag = ("registry", "r.lan/llama:latest")
+    adopted(ledger, "theirs", 2, Step(*tag, None, digest("theirs")), owner=OTHER_LEDGER)
+    adopted(ledger, "ours", 1, Step(*tag, None, digest("ours")))
+    assert expected(ledger, tag) == digest("theirs")
+    adopted(ledger, "ours", 3, Step(*tag, None, digest("ours")))
+    assert expected(ledger, tag) == digest("ours")
 
 
 def test_what_is_under_way_is_told_and_its_tags_may_name_either_end(ledger: Ledger) -> None:
@@ -151,3 +174,40 @@ def test_a_tag_that_a_promotion_took_away_and_that_is_back_is_told(ledger: Ledge
     previous = ("engine", "llama:previous")
     assert drifts(ledger, [seen(subject=previous)]) == ()
     assert only(drifts(ledger, [seen("old", subject=previous)])).remedy.startswith("Take the tag away")
+
+
+def test_what_is_said_of_a_file_is_an_image_as_the_file_pins_it(ledger: Ledger) -> None:
+    env = ("file", "/stack/.env")
+    adopted(ledger, "new", 0, Step(*env, None, digest("content")))
+    found = only(drifts(ledger, [seen("old", subject=env)]))
+    assert found.said == digest("new")
+    assert digest("new")[:19] in found.why
+    assert digest("content")[:19] not in found.why
+    remote = Step("registry", "r.lan/llama:latest", None, digest("manifest"))
+    adopted(ledger, "newer", 5, remote, Step(*env, digest("content"), digest("newer content")))
+    assert only(drifts(ledger, [seen("old", subject=env)])).said == digest("manifest")
+
+
+def test_a_name_in_a_file_is_told_whole() -> None:
+    assert short("local-ai-llama:latest") == "local-ai-llama:latest"
+    assert short(digest("x")) == digest("x")[:19]
+    assert short(None) == "nothing"
+
+
+def test_what_was_put_off_is_told_and_its_tag_may_name_either_end(ledger: Ledger) -> None:
+    tag = ("registry", "r.lan/llama:latest")
+    adopted(ledger, "old", 0, Step(*tag, None, digest("old there")))
+    steps = (Step(*tag, digest("old there"), digest("new there")), Step(*LATEST, digest("old"), digest("new")))
+    entry = promotion(ledger.id, "put off", at=after(5), steps=steps, before=digest("old"))
+    ledger.promotions.plan(entry)
+    ledger.promotions.mark(entry.id, 0, "owed", after(6))
+    ledger.promotions.mark(entry.id, 1, "begun", after(6))
+    ledger.promotions.mark(entry.id, 1, "done", after(6))
+    ledger.promotions.end(entry.id, "done", after(7))
+    for there in ("old there", "new there"):
+        found = only(drifts(ledger, [seen("new"), seen(there, subject=tag)]))
+        assert (found.kind, found.said) == ("owed", digest("new"))
+        assert "r.lan/llama:latest" in found.why
+    assert [one.kind for one in drifts(ledger, [seen("by hand", subject=tag)])] == ["owed", "moved"]
+    ledger.promotions.make_up(entry.id, 0, after(8))
+    assert drifts(ledger, [seen("new there", subject=tag)]) == ()

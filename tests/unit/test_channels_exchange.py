@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.channels.ledger.evidence import BenchmarkEntry, BuildEntry, ImageEntry, RevisionEntry
-from builder.channels.ledger.exchange import BadExport, bring_in, export
+from builder.channels.ledger.exchange import BadExport, bring_in, export, restore
 from builder.channels.ledger.faults import Contradiction
 from builder.channels.ledger.ledger import Ledger, open_ledger
-from builder.channels.ledger.moves import HoldEntry
-from builder.errors import BuilderError
+from builder.channels.ledger.moves import HoldEntry, Step
+from builder.errors import BuilderError, UsageError
 from tests.unit.ledger_entries import NOON, after, digest, name, promotion, quick_folder, verdict
 from tests.unit.ledger_strategies import VERDICTS
 
@@ -181,8 +181,8 @@ def test_two_exports_in_one_file_are_refused(ledger: Ledger, other: Ledger) -> N
 
 
 def test_an_export_of_a_newer_version_is_refused(other: Ledger) -> None:
-    header = {"kind": "builder-ledger", "schema_version": 2, "ledger": other.id}
-    with pytest.raises(BadExport, match="of version 2, and this builder knows 1"):
+    header = {"kind": "builder-ledger", "schema_version": 3, "ledger": other.id}
+    with pytest.raises(BadExport, match="of version 3, and this builder knows 2"):
         bring_in(other, [json.dumps(header).encode()], "x")
 
 
@@ -215,3 +215,50 @@ def test_an_unfinished_promotion_of_ones_own_is_not_brought_in_over_another(ledg
     with pytest.raises(Contradiction):
         bring_in(ledger, [*lines[:-1], extra, end], "x")
     assert [entry.id for entry in ledger.promotions.under_way()] == [name(2)]
+
+
+def test_a_restored_ledger_is_the_one_that_was_exported_and_another_machines_stays_that(
+    ledger: Ledger, other: Ledger
+) -> None:
+    lines = list(export(ledger))
+    assert restore(other, lines, "x").ledger == ledger.id
+    with open_ledger(other.file) as restored:
+        assert restored.id == ledger.id
+        assert restored.promotions.adopted("llama", "latest", "") == ledger.promotions.adopted("llama", "latest", "")
+        assert list(export(restored)) == lines
+        with pytest.raises(UsageError, match="is not empty"):
+            restore(restored, lines, "x")
+
+
+def test_what_cannot_be_restored_as_a_whole_changes_nothing(ledger: Ledger, other: Ledger) -> None:
+    with pytest.raises(BadExport):
+        restore(other, list(export(ledger))[:-1], "x")
+    with open_ledger(other.file) as same:
+        assert (same.id, same.verdicts.all()) == (other.id, ())
+
+
+def test_an_export_of_the_version_before_is_still_read(ledger: Ledger, other: Ledger) -> None:
+    old = []
+    for line in export(ledger):
+        document = json.loads(line)
+        if "schema_version" in document:
+            document["schema_version"] = 1
+        for new in ("overruled", "overruled_by"):
+            document.pop(new, None)
+        for step in document.get("steps", ()):
+            del step["owed"]
+        old.append(json.dumps(document).encode() + b"\n")
+    bring_in(other, old, "x")
+    assert other.promotions.in_order() == ledger.promotions.in_order()
+
+
+def test_promotions_travel_in_the_order_in_which_they_were_made(ledger: Ledger, other: Ledger) -> None:
+    for seed, at in (("first", after(60)), ("second", NOON)):
+        moved = Step("engine", "llama:latest", None, digest(seed), begun=at, done=at)
+        facts: dict[str, Any] = {"at": at, "ended": at, "result": "done", "steps": (moved,)}
+        ledger.promotions.merge(promotion(ledger.id, seed, seed, **facts))
+    restore(other, list(export(ledger)), "x")
+    with open_ledger(other.file) as restored:
+        last = restored.promotions.adopted("llama", "latest", "")
+        assert last
+        assert last.after == digest("second")

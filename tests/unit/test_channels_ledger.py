@@ -328,7 +328,7 @@ def test_a_ledger_of_a_newer_version_is_left_alone(file: Path) -> None:
     with sqlite3.connect(file) as raw:
         raw.execute("PRAGMA user_version = 9")
     raw.close()
-    with pytest.raises(LedgerError, match=r"is of version 9, and this builder knows 1 at most"), open_ledger(file):
+    with pytest.raises(LedgerError, match=r"is of version 9, and this builder knows 2 at most"), open_ledger(file):
         pytest.fail("it was opened")
 
 
@@ -377,10 +377,10 @@ def test_a_migration_is_made_as_a_whole_or_not_at_all(file: Path) -> None:
         assert ledger.verdicts.all() == (verdict(),)
     newer = Database(file, (*MIGRATIONS, more))
     assert newer.ask("SELECT until FROM holds") == []
-    assert newer.ask("PRAGMA user_version") == [{"user_version": 2}]
+    assert newer.ask("PRAGMA user_version") == [{"user_version": 3}]
     assert newer.ask("PRAGMA application_id") == [{"application_id": APPLICATION}]
     newer.close()
-    with pytest.raises(LedgerError, match="version 2"), open_ledger(file):
+    with pytest.raises(LedgerError, match="version 3"), open_ledger(file):
         pytest.fail("it was opened")
 
 
@@ -396,3 +396,39 @@ def test_moments_are_kept_in_utc() -> None:
     assert verdict(at=datetime(2026, 8, 1, 17, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))) == verdict(at=NOON)
     assert verdict(at=NOON).plain()["at"] == "2026-08-01T12:00:00.000000Z"
     assert NOON.tzinfo is UTC
+
+
+def test_a_ledger_of_the_first_version_is_brought_to_this_one(file: Path) -> None:
+    first = Database(file, MIGRATIONS[:1])
+    identity = first.ask("SELECT ledger FROM identity")[0]["ledger"]
+    old, new = digest("old"), digest("new")
+    for one in (old, new):
+        first.run("INSERT INTO digests (digest) VALUES (?)", one)
+    first.run(
+        "INSERT INTO promotions VALUES"
+        " (?, ?, 'promote', 'llama', 'latest', '', ?, ?, 'me', '', ?, NULL, NULL, ?, 'done')",
+        "1" * 32,
+        identity,
+        old,
+        new,
+        "2026-08-01T12:00:00.000000Z",
+        "2026-08-01T12:00:00.000000Z",
+    )
+    first.close()
+    with open_ledger(file) as ledger:
+        last = ledger.promotions.adopted("llama", "latest", "")
+        assert last
+        assert (last.after, last.overruled, ledger.id) == (new, None, identity)
+
+
+def test_what_is_ended_by_force_is_kept_with_who_and_why(ledger: Ledger) -> None:
+    entry = promotion(ledger.id)
+    ledger.promotions.plan(entry)
+    ledger.promotions.overrule(entry.id, "ops", "because of X")
+    ledger.promotions.turn(entry.id, NOON)
+    ledger.promotions.end(entry.id, "undone", NOON)
+    kept = ledger.promotions.find(entry.id)
+    assert kept
+    assert kept.forces == ("undone by ops: because of X",)
+    with pytest.raises(LedgerError):
+        ledger.promotions.overrule(entry.id, "ops", "too late")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builder.channels.ledger.ledger import open_ledger
+from builder.channels.ledger.moves import PromotionEntry, Step
 from builder.channels.retention.build_cache import read_records
-from builder.channels.retention.on_engine import own_size
+from builder.channels.retention.on_engine import items_on, own_size
+from builder.channels.retention.roots import promoted
 from builder.channels.retention.rules import Item, Policy, Row, freed, judge
 from builder.engine.images import Image
 
@@ -157,6 +163,57 @@ def test_an_image_costs_what_it_adds_to_what_it_stands_on() -> None:
     base, served, tests = image("base", 70, "a"), image("served", 100, "a", "b"), image("tests", 103, "a", "b", "c")
     everything = [base, served, tests, image("other", 90, "a", "x")]
     assert [own_size(one, everything) for one in everything] == [70, 30, 3, 20]
+
+
+PLAN = f"sha256:{'c' * 64}"
+OWN_TAG = "b7-cpu-cccccccccc"
+
+
+@pytest.mark.parametrize(
+    ("tags", "bound"),
+    [
+        ((OWN_TAG, "latest", "kept-0123456789ab"), ""),
+        ((OWN_TAG, f"{OWN_TAG}-tests", "candidate"), ""),
+        ((OWN_TAG, "golden"), "somebody tagged it golden"),
+        (("golden", "latest"), "somebody tagged it golden"),
+        (("b8-cpu-dddddddddd",), "somebody tagged it b8-cpu-dddddddddd"),
+    ],
+)
+def test_an_image_that_somebody_gave_a_tag_in_our_repository_stays(
+    tags: tuple[str, ...], bound: str, tmp_path: Path
+) -> None:
+    labels = {"local.builder.plan": PLAN, "org.opencontainers.image.version": "b7"}
+    names = tuple(f"llama:{tag}" for tag in tags)
+    found = Image(f"sha256:{'d' * 64}", names, (), 10, labels, (), "", "amd64", ("a",))
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        (item,) = items_on([found], ["llama"], ["candidate", "latest", "previous"], ledger, tmp_path)
+    assert item.bound == bound
+
+
+@pytest.mark.parametrize("result", ["done", "undone"])
+def test_what_a_move_that_was_put_off_goes_to_is_needed(result: Literal["done", "undone"], tmp_path: Path) -> None:
+    old, new, newest = (f"sha256:{digit * 64}" for digit in "abc")
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        for before, after, mark, ending in ((old, new, "owed", result), (None, newest, "done", "done")):
+            step = Step("registry", "127.0.0.1:1/ai/llama:latest", before, after)
+            entry = PromotionEntry(
+                uuid4().hex, ledger.id, "promote", "llama", "latest", "", before, after, "me", "", NOW, None, (step,)
+            )
+            ledger.promotions.plan(entry)
+            for one in ("begun", mark):
+                ledger.promotions.mark(entry.id, 0, one, NOW)  # type: ignore[arg-type]
+            ledger.promotions.end(entry.id, ending, NOW)  # type: ignore[arg-type]
+        why = dict(promoted(ledger))
+    wanted = new if result == "done" else old
+    assert why[wanted] == "a move to it was put off"
+    assert {*why} == {wanted, newest}
+
+
+def test_an_image_without_a_tag_of_its_own_is_known_by_its_id(tmp_path: Path) -> None:
+    names, labels = ("llama:id-dddddddddddd",), {"local.builder.plan": PLAN}
+    found = Image(f"sha256:{'d' * 64}", names, (), 10, labels, (), "", "")
+    with open_ledger(tmp_path / "ledger.sqlite") as ledger:
+        assert [item.bound for item in items_on([found], ["llama"], [], ledger, tmp_path)] == [""]
 
 
 LISTED = """ID:\t\t3jq2tdc431dtgm7bf3suq63gv

@@ -75,6 +75,13 @@ def test_an_interruption_leaves_the_one_document_whole(monkeypatch: pytest.Monke
     assert json.loads(out.getvalue()).keys() == {"schema_version", "values", "sources"}
 
 
+def test_what_cannot_be_said_on_a_full_disk_changes_no_status() -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "builder", "prune", "--older-than", "a week"]
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, timeout=120, check=False)
+    assert done.returncode == ExitCode.USAGE
+
+
 def test_lines_of_what_is_no_terminal_are_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
     words = " ".join(f"word{number}" for number in range(60))

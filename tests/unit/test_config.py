@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from builder.config import known_keys, load, value_of
 from builder.errors import UsageError
-from builder.settings import Settings, parse_architectures, parse_duration
+from builder.section import parse_duration
+from builder.settings import Settings, parse_architectures
 
 
 def _file(folder: Path, text: str) -> Path:

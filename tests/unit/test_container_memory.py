@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
-from builder.engine.container_memory import ContainerMemory, read_stats, watch_memory
+from builder.engine.container_memory import ContainerMemory, MemoryWatch, read_stats, watch_memory
 from builder.gates.serving.container_memory import container_memory
 from builder.gates.verdict import Outcome
 
@@ -80,14 +81,49 @@ def test_an_engine_that_is_elsewhere_or_gone_tells_nothing(tmp_path: Path) -> No
         assert watched.peak is None
 
 
-def test_an_engine_that_talks_nonsense_ends_the_watch(tmp_path: Path) -> None:
+def test_a_look_that_fails_does_not_end_the_watch(tmp_path: Path) -> None:
+    stats = json.dumps({"memory_stats": NEW}).encode()
+    good = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(stats), stats)
+    answers = [b"nonsense\r\n\r\n", b"", b"HTTP/1.1 500 Odd\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", good]
+    said = threading.Event()
+
+    def engine(listener: socket.socket) -> None:
+        while not said.is_set():
+            with listener.accept()[0] as asked:
+                asked.recv(1 << 16)
+                asked.sendall(answers.pop(0) if len(answers) > 1 else good)
+
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
         listener.listen()
-        answered = threading.Thread(target=lambda: listener.accept()[0].sendall(b"nonsense\r\n\r\n"))
-        answered.start()
-        started = monotonic()
+        threading.Thread(target=engine, args=(listener,), daemon=True).start()
         with watch_memory(f"unix://{tmp_path}/s", "any") as watched:
-            answered.join(60)
-        assert watched.peak is None
-        assert monotonic() - started < 10
+            until = monotonic() + 60
+            while watched.peak is None and monotonic() < until:
+                sleep(0.01)
+        said.set()
+    assert watched.peak == ContainerMemory(185 * MIB, 512 * MIB)
+    assert watched.blind > 0
+
+
+def test_the_longest_time_without_a_look_is_remembered() -> None:
+    watch, found = MemoryWatch(), ContainerMemory(1 * MIB, 512 * MIB)
+    looks: list[tuple[ContainerMemory | None, float, float]] = [
+        *((found, 0, 9), (None, 10, 10.1), (None, 11, 12), (found, 13, 15)),
+        *((None, 20, 21), (found, 22, 22.5)),
+    ]
+    for look in looks:
+        watch.take(*look)
+    assert watch.blind == 5
+    watch.take(None, 30, 31)
+    watch.take(None, 36, 37)
+    assert watch.blind == 7
+
+
+def test_what_nobody_saw_for_long_is_not_judged_unless_it_was_too_much_before() -> None:
+    small, full = ContainerMemory(100 * MIB, 512 * MIB), ContainerMemory(500 * MIB, 512 * MIB)
+    finding = container_memory(small, "512m", blind=7.0)
+    assert finding.check.outcome is Outcome.UNJUDGED
+    assert "did not for 7 s" in finding.check.detail
+    assert container_memory(small, "512m", blind=0.5).check.outcome is Outcome.PASS
+    assert container_memory(full, "512m", blind=7.0).check.outcome is Outcome.FAIL

@@ -63,6 +63,20 @@ def test_another_word_is_wrong_and_ends_the_comparison() -> None:
     assert {one.place for one in compared.differences} == {1}
 
 
+@pytest.mark.parametrize("reference", [step((1, nan), (2, -1.0)), step((1, -0.5), (2, nan)), Step(1, {})])
+def test_a_reference_without_numbers_is_told_as_that(reference: Step) -> None:
+    for said in (RIGHT[0], step((2, -0.1), (1, -3.0))):
+        compared = compare((reference,), (said,), FEW)
+        assert compared.wrong == "what token 1 is compared with has no numbers as probabilities"
+        assert not compared.within(FEW)
+
+
+def test_a_reference_that_does_not_name_its_own_word_is_no_right_word() -> None:
+    odd = Step(7, {1: -0.5, 2: -0.6})
+    compared = compare((odd,), (step((1, -0.5), (2, -0.6)),), FEW)
+    assert compared.wrong.startswith("token 1 is '1' (-0.50) where '7' (not among the most probable) is right")
+
+
 def test_a_word_that_nobody_expects_is_wrong() -> None:
     compared = compare(RIGHT, (step((9, -0.2), (1, -2.5)),), FEW)
     assert "'9' (not among the most probable)" in compared.wrong

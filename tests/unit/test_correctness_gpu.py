@@ -12,7 +12,7 @@ from builder.config import load
 from builder.console import Reporter
 from builder.engine.client import Engine
 from builder.engine.images import Image
-from builder.gates.correctness.asking import Answer, Heard, Stand, Vector
+from builder.gates.correctness.asking import Answer, Responses, Stand, Vector
 from builder.gates.correctness.gpu import ON_CPU, not_on_gpu, reference_of
 from builder.gates.correctness.questions import Question
 from builder.gates.finding import Finding
@@ -40,18 +40,18 @@ def stand(tmp_path: Path) -> Stand:
     return Stand(trial, KNOWN, scene)
 
 
-def heard(facts: LogFacts) -> Heard[Vector]:
-    return Heard("as told", (Answer(Question("a", "1 character"), False, (0.6, 0.8)),), facts)
+def responses(facts: LogFacts) -> Responses[Vector]:
+    return Responses("as told", (Answer(Question("a", "1 character"), False, (0.6, 0.8)),), facts)
 
 
 def test_the_same_image_without_its_gpu_is_the_reference(stand: Stand) -> None:
     asked: list[tuple[str, tuple[str, ...]]] = []
 
-    def again(other: Stand, label: str) -> Heard[Vector]:
+    def again(other: Stand, label: str) -> Responses[Vector]:
         asked.append((label, other.trial.profile.extra_arguments))
-        return heard(CPU)
+        return responses(CPU)
 
-    assert reference_of("own-model", stand, heard(GPU), again) == heard(CPU)
+    assert reference_of("own-model", stand, responses(GPU), again) == responses(CPU)
     assert asked == [(ON_CPU, ("--device", "none"))]
 
 
@@ -61,11 +61,11 @@ def test_gpus_side_by_side_take_turns_to_compute_on_the_cpu(stand: Stand) -> Non
     assert replace(stand.scene, gpu_options=("--gpus", "device=1")).cores is lock
     held: list[bool] = []
 
-    def again(other: Stand, _: str) -> Heard[Vector]:
+    def again(other: Stand, _: str) -> Responses[Vector]:
         held.append(other.scene.cores is lock and lock.locked())
-        return heard(CPU)
+        return responses(CPU)
 
-    reference_of("own-model", stand, heard(GPU), again)
+    reference_of("own-model", stand, responses(GPU), again)
     assert held == [True]
     assert not lock.locked()
 
@@ -73,18 +73,18 @@ def test_gpus_side_by_side_take_turns_to_compute_on_the_cpu(stand: Stand) -> Non
 def test_a_server_that_computed_on_the_cpu_is_not_compared_with_it(stand: Stand) -> None:
     asked: list[str] = []
 
-    def again(_: Stand, label: str) -> Heard[Vector]:
+    def again(_: Stand, label: str) -> Responses[Vector]:
         asked.append(label)
-        return heard(CPU)
+        return responses(CPU)
 
-    finding = reference_of("own-model", stand, heard(CPU), again)
+    finding = reference_of("own-model", stand, responses(CPU), again)
     assert isinstance(finding, Finding)
     assert (finding.check.name, finding.check.outcome) == ("own-model", Outcome.FAIL)
     assert not asked
 
 
 def test_a_reference_that_computed_on_the_gpu_is_none(stand: Stand) -> None:
-    finding = reference_of("own-model", stand, heard(GPU), lambda _stand, _label: heard(GPU))
+    finding = reference_of("own-model", stand, responses(GPU), lambda _stand, _label: responses(GPU))
     assert isinstance(finding, Finding)
     assert finding.check.outcome is Outcome.UNJUDGED
     assert "Told to compute on the CPU, it computes on the GPU" in finding.check.detail

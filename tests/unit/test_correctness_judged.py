@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from builder.gates.correctness.asking import Answer, Heard, Vector
+from builder.gates.correctness.asking import Answer, Responses, Vector
 from builder.gates.correctness.embeddings import apart, judge_vectors
 from builder.gates.correctness.expected import foretold
 from builder.gates.correctness.gpu import graphs_unproven
@@ -109,7 +109,7 @@ def test_answers_of_two_servers_are_held_against_each_other() -> None:
     answers = (Answer(SHORT, False, RIGHT), Answer(SHORT, True, RIGHT))
     others = (Answer(SHORT, False, WRONG), Answer(SHORT, True, WRONG))
     wide = Tolerance(1, 1)
-    cases = pairs(Heard("one", answers, LogFacts()), Heard("other", others, LogFacts()), EXACT, wide)
+    cases = pairs(Responses("one", answers, LogFacts()), Responses("other", others, LogFacts()), EXACT, wide)
     assert [one.tolerance for one in cases] == [EXACT, wide]
     finding = judge_cases("graphs", cases, "")
     assert finding.check.detail.startswith("Started other, after a prompt of 10 tokens, asked alone")

@@ -236,9 +236,9 @@ def test_the_log_tells_as_much_as_is_wanted(text: str, telling: Telling, words: 
     assert ("--log-verbosity" in told or "--verbosity" in told) == bool(words)
 
 
-def test_words_of_the_user_come_last_and_as_they_are() -> None:
-    told = _told(LEVELS, profile("chat", **{"extra-arguments": ["--anything", "a b"]}))
-    assert told.words[-2:] == ("--anything", "a b")
+def test_words_of_the_user_come_as_they_are_and_only_how_much_is_logged_comes_after_them() -> None:
+    told = _told(LEVELS, profile("chat", **{"extra-arguments": ["--log-verbosity", "0", "--anything", "a b"]}))
+    assert told.words[-6:] == ("--log-verbosity", "0", "--anything", "a b", "--log-verbosity", "5")
 
 
 def test_what_is_given_up_is_taken_only_where_there_is_nothing_else() -> None:

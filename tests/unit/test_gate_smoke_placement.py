@@ -11,9 +11,11 @@ from builder.gates.finding import Finding
 from builder.gates.serving.complaints import complaints
 from builder.gates.serving.ending import ended, in_words, not_started
 from builder.gates.serving.trial import Trial
-from builder.gates.smoke.placement import graphs, offload, on_cpu
+from builder.gates.smoke.course import Course
+from builder.gates.smoke.gate import owed
+from builder.gates.smoke.placement import COMPUTES_ON, GRAPHS, OFFLOAD, graphs, offload, on_cpu, placement
 from builder.gates.smoke.slope import slope
-from builder.gates.verdict import Outcome
+from builder.gates.verdict import Outcome, failed, passed, verdict_of
 from builder.profiles import ProfileKind, profile
 from builder.server.help import Help, Option
 from builder.server.log import facts_of
@@ -112,11 +114,13 @@ def test_graphs_that_the_profile_turns_off_need_not_be_used() -> None:
     said = outcome(graphs(off, facts_of([BUILT]), TELLS))
     assert said[0] is Outcome.PASS
     assert "The profile turns CUDA graphs off" in said[1]
-    assert outcome(graphs(off, facts_of([]), TELLS))[0] is Outcome.FAIL
+    assert outcome(graphs(off, facts_of([WEIGHTS]), TELLS))[0] is Outcome.FAIL
 
 
-def test_a_log_that_says_nothing_of_layers_is_not_judged() -> None:
-    assert outcome(offload(trial(), facts_of(["hello"])))[0] is Outcome.UNJUDGED
+@pytest.mark.parametrize("lines", [["hello"], [ALL], [ALL, WEIGHTS.replace("buffer size", "room")], [WEIGHTS, CACHE]])
+def test_a_log_that_does_not_say_where_all_layers_are_is_not_judged(lines: list[str]) -> None:
+    assert outcome(offload(trial(), facts_of(lines)))[0] is Outcome.UNJUDGED
+    assert outcome(offload(trial("embedding"), facts_of(lines)))[0] is Outcome.UNJUDGED
 
 
 @pytest.mark.parametrize(
@@ -127,8 +131,9 @@ def test_a_log_that_says_nothing_of_layers_is_not_judged() -> None:
         ([BUILT], SILENT, (Outcome.UNJUDGED, "does not say whether it uses them")),
         ([BUILT.replace("USE_GRAPHS = 1 | ", ""), WARM], TELLS, (Outcome.FAIL, "built without CUDA graphs")),
         ([BUILT.replace("USE_GRAPHS = 1 | ", "")], SILENT, (Outcome.FAIL, "built without CUDA graphs")),
-        ([], TELLS, (Outcome.FAIL, "The CUDA library was not loaded")),
-        ([], SILENT, (Outcome.UNJUDGED, "nothing tells of graphs")),
+        ([WEIGHTS], TELLS, (Outcome.FAIL, "The CUDA library was not loaded")),
+        ([], TELLS, (Outcome.UNJUDGED, "nothing tells of graphs")),
+        ([WEIGHTS], SILENT, (Outcome.UNJUDGED, "nothing tells of graphs")),
         ([BUILT, "x: disabling CUDA graphs due to GPU architecture"], TELLS, (Outcome.UNJUDGED, "This GPU is too old")),
     ],
 )
@@ -148,6 +153,39 @@ def test_an_image_for_the_cpu_computes_there() -> None:
     assert outcome(on_cpu(trial(variant="cpu"), facts_of([HOST, CACHE])))[0] is Outcome.FAIL
     assert outcome(on_cpu(trial(variant="cpu"), facts_of(["hello"])))[0] is Outcome.UNJUDGED
     assert outcome(on_cpu(trial(variant=""), facts_of([HOST, cache])))[0] is Outcome.UNJUDGED
+
+
+def test_an_empty_log_does_not_tell_that_all_went_well() -> None:
+    assert outcome(complaints(facts_of([])))[0] is Outcome.UNJUDGED
+    assert outcome(complaints(facts_of(["fine"])))[0] is Outcome.PASS
+
+
+@pytest.mark.parametrize(("variant", "gives"), [("cuda", "offload"), ("cuda", "graphs"), ("cpu", "computes-on")])
+@pytest.mark.parametrize("kind", ["chat", "embedding"])
+def test_what_the_gate_owes_and_did_not_look_at_is_no_pass(kind: ProfileKind, variant: str, gives: str) -> None:
+    names = owed(trial(kind, variant))
+    checks = {name: passed(name, "Fine.") for name in names}
+    assert verdict_of("smoke", "image", None, checks.values(), measurements={}, seconds=0, owed=names).reasons == (
+        f"All {len(names)} checks passed.",
+    )
+    del checks[gives]
+    verdict = verdict_of("smoke", "image", None, checks.values(), measurements={}, seconds=0, owed=names)
+    assert verdict.outcome is Outcome.UNJUDGED
+    assert verdict.reasons == (f"Nothing was looked at for `{gives}`.",)
+
+
+def test_a_failure_is_not_buried_under_what_was_not_looked_at() -> None:
+    names, start = owed(trial()), failed("start", "It crashed.")
+    verdict = verdict_of("smoke", "image", None, [start], measurements={}, seconds=0, owed=names)
+    assert (verdict.outcome, verdict.checks) == (Outcome.FAIL, (start,))
+
+
+@pytest.mark.parametrize(("variant", "wanted"), [("cuda", {OFFLOAD, GRAPHS}), ("cpu", {COMPUTES_ON})])
+def test_a_whole_course_with_a_silent_log_is_asked_where_it_computed(variant: str, wanted: set[str]) -> None:
+    silent = Course((), facts_of(["llama_server listens"]), whole=True)
+    findings = {one.check.name: one.check.outcome for one in placement(trial(variant=variant), silent, TELLS)}
+    assert findings == dict.fromkeys(wanted, Outcome.UNJUDGED)
+    assert not list(placement(trial(variant=variant), Course((), facts_of(["hello"])), TELLS))
 
 
 def test_complaints_fail_with_their_lines() -> None:

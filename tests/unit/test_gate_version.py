@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from builder.errors import UsageError
 from builder.gates.verdict import Outcome, Verdict
 from builder.gates.version import judge
+from builder.gates.version_gate import judge_built
+from builder.plan.plan import Stamp
 from builder.process import Runner
 from builder.server.newest import newest_known_build
 from builder.server.probe import Answer
@@ -101,6 +103,15 @@ def test_an_answer_without_version_is_not_judged_and_says_why() -> None:
     assert (verdict.digest, verdict.seconds) == ("sha256:1", 2.5)
     assert verdict.measurements["build_number"] is None
     assert verdict.measurements["builds_behind"] is None
+
+
+@pytest.mark.parametrize(("status", "outcome"), [(0, Outcome.PASS), (1, Outcome.FAIL), (139, Outcome.FAIL)])
+def test_an_image_of_ours_that_crashes_after_it_printed_its_version_fails(status: int, outcome: Outcome) -> None:
+    answer = Answer(find_version("version: 10000 (b42c7fa5b)"), status=status)
+    verdict = judge_built("an:image", answer, Stamp(10000, "b42c7fa5b", (), None), Minimum.parse("3294"))
+    assert verdict.outcome is outcome
+    assert (f"status {status}, not 0" in verdict.reasons[0]) is (outcome is Outcome.FAIL)
+    assert judge("an:image", answer, Minimum.parse("3294")).outcome is Outcome.PASS
 
 
 @pytest.mark.parametrize(

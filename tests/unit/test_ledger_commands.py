@@ -72,7 +72,7 @@ def test_what_the_ledger_holds_is_shown(file: Path, say: Say) -> None:
     assert "verdicts 2" in told
     assert "local-ai-llama:latest by me, done, forced" in " ".join(told.split())
     document = json.loads(say("ledger", "show", "--limit", "1", "--json"))
-    assert (document["file"], document["counts"]["promotions"], document["version"]) == (str(file), 1, 1)
+    assert (document["file"], document["counts"]["promotions"], document["version"]) == (str(file), 1, 2)
     assert [one["kind"] for one in document["newest"]] == ["promote"]
 
 
@@ -159,3 +159,44 @@ def test_a_damaged_ledger_is_the_machines_fault(file: Path, say: Say) -> None:
     for words in (("ledger", "show"), ("ledger", "check"), ("ledger", "export"), ("history",), ("hold", "list")):
         assert "cannot be read" in say(*words, code=ExitCode.MACHINE)
     assert json.loads(say("ledger", "show", "--json", code=ExitCode.MACHINE).partition("error:")[0])["error"]
+
+
+@pytest.mark.parametrize(
+    ("words", "match"),
+    [
+        (("promote", "b10991", "--resume"), "An image means nothing with --resume"),
+        (("rollback", "--to", "b10991", "--undo"), "An image means nothing with --undo"),
+        (("rollback", "--undo", "--why", "W"), "--why means nothing with --undo"),
+        (("promote", "--resume", "--accept-moved"), "--accept-moved means nothing with --resume"),
+        (("promote", "--resume", "--undo"), "contradict each other"),
+        (("promote", "--resume", "--force", " "), "--force has no reason"),
+    ],
+)
+def test_what_means_nothing_where_something_was_left_in_the_middle_is_refused(
+    say: Say, words: tuple[str, ...], match: str
+) -> None:
+    assert match in " ".join(say(*words, code=ExitCode.USAGE).split())
+
+
+def test_what_was_ended_by_force_is_shown_in_every_listing(file: Path, say: Say) -> None:
+    with open_ledger(file) as ledger:
+        entry = promotion(ledger.id, repository="local-ai-llama")
+        ledger.promotions.plan(entry)
+        ledger.promotions.overrule(entry.id, "ops", "because of X")
+        ledger.promotions.end(entry.id, "undone", after(1))
+    assert "FORCED: undone by ops: because of X" in " ".join(say("history").split())
+    assert "undone, forced" in " ".join(say("ledger", "show").split())
+    (one,) = json.loads(say("history", "--json"))["history"]
+    assert (one["overruled"], one["overruled_by"]) == ("because of X", "ops")
+
+
+def test_a_lost_ledger_is_restored_as_what_it_was(
+    file: Path, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(file)
+    say("ledger", "export", "all.jsonl")
+    identity = json.loads(say("ledger", "show", "--json"))["ledger"]
+    assert "is not empty" in " ".join(say("ledger", "import", "--restore", "all.jsonl", code=ExitCode.USAGE).split())
+    monkeypatch.setenv("BUILDER_STATE", str(tmp_path / "new"))
+    say("ledger", "import", "--restore", "all.jsonl")
+    assert json.loads(say("ledger", "show", "--json"))["ledger"] == identity

@@ -2,39 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builder.channels.ledger.ledger import open_ledger
 from builder.config import load
 from builder.console import Reporter
 from builder.engine.client import Engine
 from builder.engine.images import Image
 from builder.errors import ExitCode
-from builder.gates.performance import checks_of
-from builder.gates.verdict import Check, outcome_of
+from builder.gates.performance import checks_of, with_unseen
+from builder.gates.verdict import Check, outcome_of, verdict_of
 from builder.gates.verdict import Outcome as Answer
 from builder.paths import Paths
 from builder.performance.aims import Baseline, Decision, Pair, Sweep
-from builder.performance.bench import Result, Wish, aim_of, exit_code, filled, level
+from builder.performance.archive import Archive
+from builder.performance.bench import Growing, Result, Wish, aim_of, exit_code, filled, keep_rounds, level
 from builder.performance.comparison import Outcome
-from builder.performance.demands import rules_of
+from builder.performance.config import rules_of
 from builder.performance.effort import QUICK, Work
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.frame import arguments_of, host_of, is_channel, settings_of, split_reference, subject_record
+from builder.performance.lengths import Room
 from builder.performance.llama_bench import BenchProgram
 from builder.performance.loop import Taken
+from builder.performance.measure import Measured
 from builder.performance.prepare import Prepared
+from builder.performance.record import read_record
 from builder.performance.rules import Rules
 from builder.performance.samples import Family
 from builder.performance.sentences import collapsed, gathered
 from builder.performance.settings import parse_changes
 from builder.performance.subject import subjects_of
 from builder.performance.tools import Tools
-from builder.performance.trouble import CouldNotMeasure
 from builder.process import Runner
 from builder.profiles import profile
+from builder.recording import Recorder
+from builder.report.headline import Tone, headline_of
 from builder.server.help import Help
 from builder.server.profile import ServedModel
 from builder.server.running import Serving
@@ -198,7 +205,8 @@ def test_settings_are_text_by_the_keys_of_the_file() -> None:
 
 
 def test_arguments_say_what_was_asked_and_how_often() -> None:
-    told = arguments_of(QUICK, Work({"short": 3, "2k": 1}, answer=32, repetitions=5))
+    told = arguments_of(QUICK, Work({"short": 3, "2k": 1}, Room(4096, 512), answer=32, repetitions=5))
+    assert told["prompts"] == "short 100, 2k 1850, near 3904"
     assert (told["answer"], told["llama-bench"]) == ("32", "pp512 tg64")
     assert (told["times"], told["effort"]) == ("2k 1, short 3", "quick")
 
@@ -290,6 +298,64 @@ def test_one_that_ended_early_cannot_be_judged_whatever_it_saw() -> None:
 def test_figures_that_decide_nothing_are_no_pass() -> None:
     checks = _checks(Taken(decision=_decision({"memory/container": 0.0})))
     assert outcome_of(checks) is Answer.UNJUDGED
+
+
+def test_what_could_not_be_looked_for_is_in_the_record_and_in_the_verdict() -> None:
+    said = "Nothing tells whether the GPU was slowed down by heat or for want of power."
+    taken = Taken(decision=_decision(), unseen=(said,))
+    assert said in _result(taken).record.notes
+    verdict = verdict_of("performance", "it", "sha256:1", _checks(taken), measurements={}, seconds=1.0)
+    assert with_unseen(verdict, taken.unseen).reasons == (*verdict.reasons, said)
+    assert with_unseen(verdict, ()) == verdict
+
+
+def _rounds(number: int, _: Container[str]) -> Iterator[Measured]:
+    if number > 2:
+        raise KeyboardInterrupt
+    for run in measured(2, _NAMES):
+        if run.round == number:
+            yield Measured(run, {}, (), None, Path("log"), 1.0)
+
+
+def test_an_interrupted_bench_is_in_the_ledger(tmp_path: Path) -> None:
+    paths = Paths(tmp_path / "cache", tmp_path / "state")
+    archive = Archive(paths.benches)
+    blank = record([], subjects=record().subjects, notes=())
+    growing = Growing(blank, archive, archive.place(blank))
+    recorder = Recorder(paths, Reporter())
+    with pytest.raises(KeyboardInterrupt):
+        keep_rounds(_rounds, Pair("A", "B", Rules()), growing, lambda _: None, recorder.bench)
+    assert not recorder.failed
+    assert read_record(growing.file).interrupted == "Interrupted in round 3."
+    with open_ledger(paths.ledger) as ledger:
+        found = ledger.verdicts.benchmarks(blank.subjects[0].image)
+    assert [Path(one.file) for one in found] == [growing.file]
+
+
+def test_a_bench_that_measured_nothing_leaves_nothing(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    growing = Growing(record([], subjects=record().subjects), archive, tmp_path / "r.json")
+
+    def none(_: int, __: Container[str]) -> Iterable[Measured]:
+        raise KeyboardInterrupt
+
+    told: list[Path] = []
+    with pytest.raises(KeyboardInterrupt):
+        keep_rounds(none, Pair("A", "B", Rules()), growing, lambda _: None, lambda _, file: told.append(file))
+    assert told == []
+    assert not growing.file.exists()
+
+
+def test_a_base_line_that_a_limit_ends_is_said_to_be_none() -> None:
+    runs = measured(2, _NAMES, subjects=("A",))
+    decision = Baseline("A", Rules(time_limit=3), 4).decide(runs, 2.0)
+    alone = record(runs, notes=())
+    made = filled(alone, Taken(tuple(runs), decision=decision), ended=alone.ended)
+    assert made.unsettled.startswith("A base line takes 4 rounds, and 2 count.")
+    headline = headline_of(made, ())
+    assert headline.tone is Tone.OPEN
+    assert "not often enough" in headline.text
+    assert filled(alone, Taken(tuple(runs))).unsettled == ""
 
 
 def test_a_base_line_passes_and_says_that_nothing_was_compared() -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from builder.performance.between import between
-from builder.performance.comparison import Outcome
+from builder.performance.comparison import Direction, Outcome
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.metrics import metric
 from builder.performance.record import Record, records_of_metrics, records_of_runs
-from builder.performance.rules import Rules
+from builder.performance.rules import Rules, Statistic
 from builder.performance.samples import Run
-from builder.performance.trouble import CouldNotMeasure
 from tests.unit.performance_runs import measured
 from tests.unit.report_records import MACHINE, record, subject
 
@@ -42,10 +42,38 @@ def test_equal_ones_are_not_worse_and_it_is_said_that_they_were_measured_apart()
     assert Record.model_validate_json(made.model_dump_json(), strict=True) == made
 
 
-def test_a_slower_one_is_worse_and_named() -> None:
+def test_a_slower_one_is_named_and_not_confirmed() -> None:
     made = between(_alone(), _alone({**_SAME, "ttft/2k": 0.15}, seed=2), ("A", "A"), Rules())
-    assert made.outcome is Outcome.WORSE
-    assert made.notes[0].startswith("ttft/2k: +1")
+    assert made.outcome is Outcome.UNDECIDED, "nothing has confirmed it"
+    assert "not measured by turns" in made.unsettled
+    assert made.notes[0] == made.unsettled
+    assert made.notes[1].startswith("ttft/2k: +1")
+    assert "more than 5 % worse" in made.notes[1]
+    (found,) = (one for one in made.judgements if one.metric == "ttft/2k" and one.statistic is Statistic.MEDIAN)
+    assert (found.outcome, found.direction) == (Outcome.UNDECIDED, Direction.SLOWER)
+
+
+def test_what_drifts_within_each_record_is_scatter_that_no_pairing_takes_out() -> None:
+    """Both got slower by the same from round to round; paired in their order, nothing of that would be seen."""
+
+    def drifting(seed: int) -> list[Run]:
+        runs = [run for run in measured(6, {"ttft/2k": 0.0}, seed=seed, scatter=0.001) if run.subject == "A"]
+        return [
+            replace(run, samples={"ttft/2k": tuple(value * 1.05**run.round for value in run.samples["ttft/2k"])})
+            for run in runs
+        ]
+
+    made = between(_of(drifting(1)), _of(drifting(2)), ("A", "A"), Rules())
+    (found,) = (one for one in made.judgements if one.allowed is not None)
+    assert found.low is not None
+    assert found.high is not None
+    assert found.high / found.low > 1.1
+    assert made.outcome is Outcome.UNDECIDED
+
+
+def test_a_recommendation_of_one_of_them_is_none_of_both() -> None:
+    made = between(_alone(), _alone(seed=2, recommended="A", recommendation=("Take it.",)), ("A", "A"), Rules())
+    assert (made.recommended, made.recommendation) == ("", ())
 
 
 def test_rounds_that_do_not_count_are_left_out_and_the_rest_meet() -> None:
@@ -67,6 +95,10 @@ def test_a_subject_of_a_comparison_can_be_taken() -> None:
     [
         ({"machine": MACHINE.model_copy(update={"gpus": ()})}, "The GPUs differ"),
         ({"arguments": {"answer": "16"}}, "Other things were measured"),
+        (
+            {"arguments": {**record().arguments, "prompts": "short 100, near 480"}},
+            "prompts -, short 100, near 480",
+        ),
         (
             {"subjects": (subject("A", model=subject("A").model.model_copy(update={"digest": "sha256:2"})),)},
             "The models differ",

@@ -225,6 +225,23 @@ def test_pairs_are_of_neighbours_in_either_order() -> None:
     assert pairs.differences.tolist() == [[1.0, 1.0], [1.0, 1.0]]
 
 
+def test_figures_that_no_number_can_tell_apart_are_judged_and_not_given_up() -> None:
+    """Two rounds of a wild figure have an interval beyond every number."""
+    values = iter((1e-90, 1e90, 1e90, 1e-90, 1e-90, 1e-90, 1e90, 1e90))
+    runs = [
+        Run(subject, number, 4 * number + place, {_TTFT: (next(values),)})
+        for number in (1, 2)
+        for place, subject in enumerate(order("AB", number))
+    ]
+    found = _one(runs, rules=Rules(least_rounds=2, most_rounds=2))
+    assert found.outcome is Outcome.UNDECIDED
+    assert found.low is not None
+    assert found.high is not None
+    assert found.spread is not None
+    assert all(math.isfinite(value) for value in (found.low, found.high, found.spread))
+    assert found.high > 1e90
+
+
 def test_intervals_are_written_for_people() -> None:
     found = _one(measured(8, {_TTFT: 0.10}))
     assert interval(replace(found, ratio=1.052, low=1.031, high=1.073)) == "+5.2 % (+3.1 % to +7.3 %)"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.engine.nvml import GpuProcess, GpuSample
+from builder.engine.nvml import GpuProcess, GpuSample, GpuWatch
 from builder.performance.conditions import (
     Conditions,
     Moment,
@@ -102,8 +102,40 @@ def test_others_on_the_processor_set_aside_what_computes_there_and_not_what_comp
 
 
 @pytest.mark.parametrize(("busy", "container"), [(None, 1.0), (130.0, None)])
-def test_what_is_not_known_of_the_processor_decides_nothing(busy: float | None, container: float | None) -> None:
-    assert processor_conditions(moment(0, 100.0), moment(10, busy), container, on_gpu=False) == Conditions()
+def test_what_is_not_known_of_the_processor_is_said_and_no_good_sign(
+    busy: float | None, container: float | None
+) -> None:
+    blind = processor_conditions(moment(0, 100.0), moment(10, busy), container, on_gpu=False)
+    assert (blind.figures, blind.set_aside) == ({}, "")
+    assert blind.unseen.startswith("Nothing tells how much of the processor others took")
+    assert processor_conditions(moment(0, 100.0), moment(10, busy), container, on_gpu=True) == Conditions()
+
+
+def test_what_ran_meanwhile_is_named() -> None:
+    during = processor_conditions(moment(0, 100.0), moment(10, 130.0), 15.0, on_gpu=False, during="llama-bench")
+    assert during.figures == {"foreign_cores/llama-bench": pytest.approx(1.5)}
+    assert during.set_aside == "Others took 1.5 of this machine's cores while llama-bench ran."
+
+
+def watched(absence: str, *samples: GpuSample) -> Watch:
+    """A watch of a GPU that is there, with what was seen of it."""
+    watch = Watch(GpuWatch(absence=absence))
+    watch.samples = list(samples)
+    return watch
+
+
+def test_a_gpu_of_which_nothing_is_told_is_not_taken_for_a_good_one() -> None:
+    absence = "The driver's library libnvidia-ml.so.1 cannot be used: not found."
+    blind = watched(absence, GpuSample(0.0))
+    assert gpu_conditions(blind).unseen.startswith("Nothing tells whether the GPU was slowed down")
+    assert gpu_conditions(blind).unseen.endswith(absence)
+    assert gpu_neighbours(blind, OURS).unseen == f"Nothing tells which processes are on the GPU. {absence}"
+    assert gpu_conditions(watched("", sample())).unseen == ""
+    assert gpu_neighbours(watched("", sample()), OURS).unseen == ""
+
+
+def test_processes_that_are_counted_otherwise_leave_neighbours_unseen() -> None:
+    assert "neighbours that come to the GPU are not seen" in gpu_neighbours(watched("", sample(pids=(9,))), OURS).unseen
 
 
 def test_this_machine_tells_how_busy_it_is() -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from builder.performance.effort import EFFORTS, LEAST, QUICK, THOROUGH, USUAL, Effort, Work, fit
-from builder.performance.lengths import chat_lengths, text_lengths
+from builder.performance.effort import ANSWER, EFFORTS, QUICK, THOROUGH, USUAL, Effort, Work, fit
+from builder.performance.lengths import Room, chat_lengths, text_lengths
 from builder.performance.metrics import metric
 from builder.performance.samples import Better, Family
+from builder.profiles import profile
+
+ROOM = Room(slot=2048, ubatch=512)
 
 
 def work(effort: Effort, first: float, between: float, *, long: float, turn: float) -> Work:
-    answer = LEAST.answer
+    answer = ANSWER
     samples = {
         "itl/short": [between] * 10,
         "e2e/short": [first + answer * between, 99.0],
@@ -19,13 +22,13 @@ def work(effort: Effort, first: float, between: float, *, long: float, turn: flo
         "llama-bench/pp512": [512 / (5 * first)],
         "llama-bench/tg64": [1 / between],
     }
-    return fit(effort, samples, {"short": 3 * first, "2k": long, "users": turn, "llama-bench": 1.0})
+    return fit(effort, samples, {"short": 3 * first, "2k": long, "users": turn, "llama-bench": 1.0}, ROOM)
 
 
 def seconds(asked: Work, first: float, between: float, *, long: float, turn: float) -> float:
-    more = (asked.answer - LEAST.answer) * between
-    short = first + LEAST.answer * between
-    users = asked.turns * turn * asked.answer / LEAST.answer
+    more = (asked.answer - ANSWER) * between
+    short = first + ANSWER * between
+    users = asked.turns * turn * asked.answer / ANSWER
     return asked.times["short"] * (short + more) + asked.times["2k"] * (long + more) + users
 
 
@@ -57,13 +60,13 @@ def test_more_time_asks_more() -> None:
 
 def test_vectors_are_asked_for_by_how_long_they_take() -> None:
     samples = {"embed/short": [0.01], "embed/batch": [0.1], "llama-bench/pp512": [5000.0]}
-    asked = fit(QUICK, samples, {"short": 0.03, "batch": 0.1, "users": 0.1})
+    asked = fit(QUICK, samples, {"short": 0.03, "batch": 0.1, "users": 0.1}, ROOM)
     assert asked.times == {"short": 60, "batch": 4}
     assert asked.repetitions == 9
 
 
 def test_nothing_known_asks_for_the_least() -> None:
-    assert fit(QUICK, {}, {}).times == {}
+    assert fit(QUICK, {}, {}, ROOM).times == {}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +91,25 @@ def test_prompts_have_the_lengths_that_a_slot_takes(slot: int, names: list[str])
 def test_a_text_fits_in_a_micro_batch() -> None:
     assert text_lengths(2048, 512) == {"short": 100, "near": 493}
     assert text_lengths(2048, 64) == {"short": 54}
+
+
+def test_all_that_are_compared_are_asked_for_what_the_smallest_takes() -> None:
+    profiles = [profile("chat", context=context, slots=4, batch=512, ubatch=ubatch) for context, ubatch in SIZES]
+    room = Room.of(profiles)
+    assert room == Room(slot=2048, ubatch=64)
+    assert room.within(8192) == room, "a server that takes more changes nothing for the others"
+    asked = Work({}, room.within(1024), answer=32)
+    assert asked.lengths == chat_lengths(1024, 32)
+    assert max(asked.lengths.values()) + 32 < asked.room.needed(32) <= 1024
+
+
+SIZES = ((16384, 64), (8192, 512), (32768, 128))
+
+
+def test_texts_are_as_long_as_the_smallest_micro_batch_takes() -> None:
+    room = Room.of([profile("embedding", slots=1, ubatch=ubatch) for ubatch in (512, 256)])
+    assert Work({}, room).lengths == {"short": 100, "near": 243}
+    assert room.needed(64) == 251, "there is no answer"
 
 
 def test_every_figure_says_its_unit_and_which_way_is_better() -> None:

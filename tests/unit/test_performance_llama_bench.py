@@ -12,13 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.performance.bench_output import FORMS, Unreadable, parse_bench
-from builder.performance.effort import LEAST, Work
+from builder.performance.effort import Work, least
+from builder.performance.errors import CouldNotMeasure
+from builder.performance.lengths import Room
 from builder.performance.llama_bench import BenchProgram, bench_words, require_gpu
-from builder.performance.trouble import CouldNotMeasure
 from builder.profiles import profile
 from builder.server.help import Help, parse_help
 
 DATA = Path(__file__).parent / "data" / "llama-bench"
+ROOM = Room(slot=2048, ubatch=512)
+LEAST = least(ROOM)
 AGES = ("b3452", "b6100", "v0.5.0-dev")
 
 
@@ -56,7 +59,7 @@ def test_flash_attention_is_said_in_the_words_of_the_age(age: str, wanted: str) 
 
 @pytest.mark.parametrize("age", AGES)
 def test_it_gets_the_sizes_of_the_profile(age: str) -> None:
-    told = words(age, batch=256, ubatch=64, cache_type_k="f16", gpu_layers=33, work=Work({}, repetitions=4))
+    told = words(age, batch=256, ubatch=64, cache_type_k="f16", gpu_layers=33, work=Work({}, ROOM, repetitions=4))
     assert (told["--batch-size"], told["--ubatch-size"]) == ("256", "64")
     assert (told["--cache-type-k"], told["--cache-type-v"]) == ("f16", "q8_0")
     assert (told["--n-gpu-layers"], told["--repetitions"]) == ("33", "4")

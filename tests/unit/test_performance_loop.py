@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from builder.errors import InterruptedBySignal, MachineError
-from builder.performance.aims import Aim, Baseline, Pair, Sweep
+from builder.performance.aims import Aim, Baseline, Decision, Pair, Sweep
 from builder.performance.comparison import Outcome
+from builder.performance.errors import CouldNotMeasure
 from builder.performance.loop import Taken, progress_of, seconds_left, take_rounds
 from builder.performance.measure import Measured
 from builder.performance.planner import Why
 from builder.performance.rules import Rules
 from builder.performance.samples import Run
-from builder.performance.trouble import CouldNotMeasure
 from tests.unit.performance_runs import measured
 
 _SAME = {"ttft/2k": 0.0, "generation/alone": 0.0}
@@ -60,8 +60,8 @@ class _Made:
 
 
 def _take(made: _Made, aim: Aim) -> tuple[Taken, list[Taken]]:
-    kept: list[Taken] = []
-    return take_rounds(made, aim, kept.append), kept
+    told: list[Taken] = []
+    return take_rounds(made, aim, lambda _: None, told.append), told
 
 
 def test_equal_subjects_are_found_not_worse_as_soon_as_it_is_known() -> None:
@@ -138,6 +138,35 @@ def test_whatever_ends_it_what_was_measured_is_kept_before(ending: BaseException
     assert [run.order for run in kept[-1].runs] == [0, 1, 2, 3, 4, 5]
 
 
+class _Failing(Pair):
+    """Cannot decide after the second round."""
+
+    def decide(self, runs: Sequence[Run], spent: float) -> Decision:
+        if max(run.round for run in runs) > 1:
+            raise KeyboardInterrupt
+        return super().decide(runs, spent)
+
+
+def test_a_round_that_was_measured_is_kept_whatever_becomes_of_its_decision() -> None:
+    kept: list[Taken] = []
+    with pytest.raises(KeyboardInterrupt):
+        take_rounds(_Made(_SAME), _Failing("A", "B", _RULES), kept.append)
+    assert kept[-2].rounds == 2, "before it is decided on"
+    assert kept[-2].interrupted == ""
+    assert (kept[-1].rounds, kept[-1].interrupted) == (2, "Interrupted in round 2.")
+
+
+def test_what_could_not_be_looked_for_is_kept() -> None:
+    made = _Made(_SAME)
+
+    def blind(number: int, gone: Container[str]) -> Iterator[Measured]:
+        for one in made(number, gone):
+            yield replace(one, unseen=("Nothing tells whether the GPU was slowed down.",))
+
+    taken = take_rounds(blind, _PAIR, lambda _: None)
+    assert taken.unseen == ("Nothing tells whether the GPU was slowed down.",)
+
+
 def test_a_base_line_ends_after_the_rounds_that_were_wanted() -> None:
     taken, _ = _take(_Made(_SAME, subjects="A"), Baseline("A", _RULES, 4))
     assert taken.rounds == 4
@@ -145,6 +174,17 @@ def test_a_base_line_ends_after_the_rounds_that_were_wanted() -> None:
     assert taken.decision.outcome is None
     assert taken.decision.settled
     assert taken.decision.sentences == ("This is a base line of 4 rounds.",)
+
+
+def test_a_base_line_that_the_time_ends_says_so() -> None:
+    rules = replace(_RULES, time_limit=45)
+    taken, _ = _take(_Made(_SAME, subjects="A"), Baseline("A", rules, 4))
+    assert taken.rounds == 2, "a third round would take it to 60 s"
+    assert taken.decision
+    assert not taken.decision.settled
+    assert taken.decision.sentences == (
+        "A base line takes 4 rounds, and 2 count. Another round would pass the limit of 45 s.",
+    )
 
 
 def test_rounds_that_do_not_count_are_made_up_for_up_to_a_point() -> None:
@@ -159,9 +199,9 @@ def test_rounds_that_do_not_count_are_made_up_for_up_to_a_point() -> None:
     nothing = [replace(run, set_aside=f"Others took {run.order} cores.") for run in taken.runs]
     decision = Baseline("A", _RULES, 4).decide(nothing, 0.0)
     assert not decision.settled
-    assert decision.sentences == (
-        "A base line takes 4 rounds, and none counts. Others took 0 cores. (And 11 times more.)",
-    )
+    (said,) = decision.sentences
+    assert said.startswith("A base line takes 4 rounds, and none counts. Others took 0 cores. (And 11 times more.) ")
+    assert said.endswith(" There were 6 rounds in this batch, as many as there may be.")
 
 
 _TITLES = {"1": "ubatch=64", "2": "ubatch=128", "3": "ubatch=256"}
@@ -217,6 +257,35 @@ def test_in_a_sweep_it_is_left_out_and_said() -> None:
     taken, _ = _take(_Made(_SAME, subjects="123", change=mute), Sweep(_TITLES, "1", "", _RULES))
     assert taken.decision
     assert taken.decision.notes[-1] == "generation/alone was not measured of all, and is left out."
+
+
+@pytest.mark.parametrize("target", ["generation", ""])
+def test_a_sweep_whose_target_not_all_have_recommends_nothing_and_says_so(target: str) -> None:
+    lost = "generation/alone" if target else "ttft/2k"
+    names = {"generation/alone": 0.0, "ttft/2k": 0.0} if target else {"ttft/2k": 0.0, "memory/container": 0.0}
+
+    def mute(run: Run) -> Run:
+        left = {name: values for name, values in run.samples.items() if name != lost}
+        return replace(run, samples=left) if run.subject == "3" else run
+
+    taken, _ = _take(_Made(names, subjects="123", change=mute), Sweep(_TITLES, "1", target, _RULES))
+    assert taken.rounds == 1
+    assert taken.decision
+    assert (taken.decision.settled, taken.decision.chosen) == (False, "")
+    assert "was not measured of all, so nothing is recommended" in taken.decision.sentences[0]
+    assert f"{lost} was not measured of all, and is left out." in taken.decision.notes
+
+
+def test_a_sweep_makes_up_for_rounds_that_do_not_count_as_a_comparison_does() -> None:
+    def noisy(run: Run) -> Run:
+        return replace(run, set_aside="Others took 3 cores.") if run.round % 2 else run
+
+    rules = Rules(most_rounds=4)
+    same = _Made({"ttft/2k": 0.0}, subjects="12", change=noisy, scatter=0.5)
+    taken, _ = _take(same, Sweep({"1": "64", "2": "128"}, "1", "", rules))
+    assert taken.rounds == 6
+    assert taken.decision
+    assert taken.decision.step.why is Why.LIMIT
 
 
 def test_the_time_that_is_left_lies_within_the_limit() -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from builder.engine.gpu import Gpu
 from builder.engine.machine_facts import MachineFacts
 from builder.errors import SourceError
-from builder.performance.archive import Archive, history
+from builder.performance.archive import Archive, history, sides_of
 from builder.performance.comparable import comparable
 from builder.performance.comparison import Outcome, compare
 from builder.performance.metrics import metric
@@ -243,6 +243,34 @@ def test_the_index_follows_the_folder(tmp_path: Path) -> None:
     assert len(archive.entries()) == 2
     second.unlink()
     assert [entry.file for entry in archive.entries()] == [first.name]
+
+
+def test_an_index_of_an_earlier_version_is_made_anew(tmp_path: Path) -> None:
+    archive = Archive(tmp_path)
+    archive.write(_record())
+    entries = archive.entries()
+    index = json.loads((tmp_path / ".index.json").read_text())
+    for side in index["entries"][0]["sides"]:
+        del side["model"], side["asked"], side["work"]
+    (tmp_path / ".index.json").write_text(json.dumps({**index, "version": 1}))
+    assert archive.entries() == entries
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"arguments": {"users": "10", "times": "short 9", "effort": "thorough"}}, True),
+        ({"arguments": {"users": "10", "prompts": "short 100, near 400"}}, False),
+        ({"subjects": (_subject("A", settings={"context": "4096"}),)}, False),
+        ({"subjects": (_subject("A", model=ModelRecord(name="m", digest="sha256:9", size=1)),)}, False),
+    ],
+)
+def test_the_work_of_two_records_is_the_same_where_figures_may_be_drawn_as_one_line(
+    change: dict[str, Any], same: bool
+) -> None:
+    one, other = sides_of(_record())[0], sides_of(_record(**change))[0]
+    assert (one.work == other.work) is same
+    assert one.model == "m.gguf"
 
 
 def test_a_damaged_record_is_listed_with_its_reason(tmp_path: Path) -> None:

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builder.errors import MachineError, UsageError
-from builder.plan.architectures import compiler_codes, default, known, number_of, of_gpus, parse, runs_on
+from builder.plan.architectures import (
+    compiler_codes,
+    default,
+    has_machine_code_for,
+    known,
+    number_of,
+    of_gpus,
+    parse,
+    runs_on,
+)
 
 _RELEASES = st.sampled_from(["11.0", "11.1", "11.4", "11.7", "11.8", "12.0", "12.4", "12.8", "12.9", "13.0", "13.4"])
 
@@ -140,3 +149,22 @@ def test_number_of_something_else() -> None:
 )
 def test_a_gpu_runs_machine_code_of_its_major_number_and_earlier_ptx(words: str, capability: str, runs: bool) -> None:
     assert runs_on(words.split(","), capability) is runs
+
+
+@pytest.mark.parametrize(
+    ("words", "capability", "has"),
+    [
+        ("90-real", "9.0", True),
+        ("90", "9.0", True),
+        ("80-real", "8.6", True),
+        ("90-virtual", "9.0", False),
+        ("86-real,80-virtual", "9.0", False),
+        ("90a-virtual", "9.0", False),
+        ("90a-real", "9.0", True),
+        ("of another form", "9.0", False),
+    ],
+)
+def test_machine_code_for_a_gpu_is_told_from_what_its_driver_would_compile(
+    words: str, capability: str, has: bool
+) -> None:
+    assert has_machine_code_for(words.split(","), capability) is has

@@ -185,3 +185,9 @@ def test_a_model_that_is_none_is_refused(tmp_path: Path, content: bytes | None, 
     with pytest.raises(UsageError, match=told) as caught:
         model_of("chat", config, tmp_path, print)
     assert "profiles.chat.model" in caught.value.cause
+
+
+def test_a_profile_that_silences_the_log_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as refusal:
+        load(_file(tmp_path, '[profiles.chat]\nextra-arguments = ["--log-disable"]\n'), environ={})
+    assert "leave out --log-disable" in f"{refusal.value.cause} {refusal.value.remedy}"

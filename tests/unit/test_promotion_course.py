@@ -11,11 +11,15 @@ from typing import Any
 
 import pytest
 
+from builder.channels.ledger.evidence import ImageEntry
+from builder.channels.ledger.faults import LedgerError
 from builder.channels.ledger.ledger import Ledger, open_ledger
-from builder.channels.ledger.moves import PromotionEntry, Step
+from builder.channels.ledger.moves import HoldEntry, PromotionEntry, Step
 from builder.channels.promotion.plan import Site, Tag, plan_steps
-from builder.channels.promotion.settling import settle
-from builder.errors import InterruptedBySignal, MovedPartly, NothingMoved
+from builder.channels.promotion.settling import Settling, settle
+from builder.channels.registry.faults import RegistryForbids, RegistrySilent
+from builder.errors import BuilderError, InterruptedBySignal, MovedPartly, NothingMoved
+from builder.process import CommandTimeout
 from tests.unit.ledger_entries import NOON, digest, promotion, quick_folder
 from tests.unit.promotion_places import Killed, Life, World, last_state
 
@@ -174,7 +178,7 @@ def test_what_cannot_be_taken_back_is_told_and_is_taken_back_later(ledger: Ledge
     assert "`builder promote --undo`" in caught.value.remedy
     assert f"registry r/llama:latest: {NEW[:19]}; it was {OLD[:19]}" in caught.value.excerpt
     registry.fault = lambda _subject, _when: None
-    settled = settle(world.course(ledger), ledger.promotions.under_way()[0], lambda _: "", wish)
+    settled = settle(world.course(ledger), ledger.promotions.under_way()[0], lambda _: "", Settling(wish))
     assert (settled.result, settled.why) == ("undone", "it was being undone")
     assert world.names() == before
 
@@ -273,7 +277,7 @@ def test_what_somebody_else_moved_after_its_move_stops_it_until_a_person_decides
     left = ledger.promotions.under_way()[0]
     with pytest.raises(MovedPartly, match="Somebody else moved r/llama:latest"):
         settle(world.course(ledger), left, lambda _: "")
-    assert settle(world.course(ledger), left, lambda _: "", "undo", over=True).result == "undone"
+    assert settle(world.course(ledger), left, lambda _: "", Settling("undo", over=True)).result == "undone"
     assert world.names() == before
 
 
@@ -324,3 +328,132 @@ def test_a_rollback_holds_what_was_adopted_with_its_reason_or_that_of_who_asked(
         hold = ledger.holds.on(OLD)[0]
         assert (hold.reason, hold.who) == (reason, "me")
         ledger.holds.lift(hold.id, "me", NOON)
+
+
+@pytest.mark.parametrize("fault", [RegistrySilent("no answer.", "Wait."), CommandTimeout("too late.", "Wait.")])
+def test_a_move_that_nobody_heard_of_and_that_lands_late_is_taken_back_too(ledger: Ledger, fault: BuilderError) -> None:
+    entry = planned(ledger, moves())
+    world = World.before(entry.steps)
+    before = world.names()
+    late = _Late(world, "r/llama:latest", fault, looks=3)
+    with pytest.raises(NothingMoved, match="What had moved was moved back"):
+        world.course(ledger, late, landing=60.0).carry_out(entry)
+    assert late.landed
+    assert world.names() == before
+    assert ended(ledger, entry) == "undone"
+
+
+def test_a_refusal_is_not_waited_for(ledger: Ledger) -> None:
+    entry = planned(ledger, moves())
+    world = World.before(entry.steps)
+    late = _Late(world, "r/llama:latest", RegistryForbids("not you.", "Log in."), looks=1_000_000)
+    with pytest.raises(NothingMoved):
+        world.course(ledger, late, landing=1_000_000.0).carry_out(entry)
+
+
+def test_where_nobody_can_tell_whether_it_landed_nothing_is_said_to_be_as_before(ledger: Ledger) -> None:
+    entry = planned(ledger, moves())
+    world = World.before(entry.steps)
+    registry = world.places["registry"]
+
+    def silent(subject: str, when: str) -> None:
+        if (subject, when) == ("r/llama:latest", "before"):
+            registry.life = _Silent()
+            raise RegistrySilent("no answer.", "Wait.")
+
+    registry.fault = silent
+    with pytest.raises(MovedPartly, match="not known: registry r/llama") as caught:
+        world.course(ledger, landing=60.0).carry_out(entry)
+    assert "--undo" in caught.value.remedy
+    assert ended(ledger, entry) is None
+
+
+class _Late(Life):
+    """A life in which a place makes a move after a few more looks, though it answered that in no time."""
+
+    def __init__(self, world: World, subject: str, fault: BuilderError, looks: int) -> None:
+        super().__init__()
+        self.landed = False
+        self._names, self._subject, self._looks = world.places["registry"].names, subject, looks
+        self._waits = False
+
+        def answer(asked: str, when: str) -> None:
+            if (asked, when) == (subject, "before") and not self._waits and not self.landed:
+                self._waits = True
+                raise fault
+
+        world.places["registry"].fault = answer
+
+    def event(self) -> None:
+        super().event()
+        if self._waits:
+            self._looks -= 1
+            if self._looks == 0:
+                self._names[self._subject] = NEW
+                self._waits, self.landed = False, True
+
+
+def registry_steps(entry: PromotionEntry) -> tuple[Step, ...]:
+    return tuple(step for step in entry.steps if step.place == "registry")
+
+
+def left_in_the_middle(ledger: Ledger, events: int = 25, action: Any = "promote") -> tuple[World, PromotionEntry]:
+    """What a killed process left, with a registry that is out of reach since."""
+    entry = planned(ledger, moves(action), action=action)
+    world = World.before(entry.steps)
+    with pytest.raises(Killed):
+        world.course(ledger, Life(events)).carry_out(entry)
+    world.places["registry"].life = _Silent()
+    (left,) = ledger.promotions.under_way()
+    return world, left
+
+
+@pytest.mark.parametrize(("end", "result"), [("whatever", "undone"), ("undo", "undone"), ("finish", "done")])
+def test_without_a_registry_the_rest_is_ended_and_its_moves_are_owed(ledger: Ledger, end: Any, result: str) -> None:
+    world, left = left_in_the_middle(ledger)
+    course = world.course(ledger)
+    world.places["registry"].life = _Silent()
+    settled = settle(course, left, lambda _: "", Settling(end, away=registry_steps(left)))
+    assert settled.result == ended(ledger, left) == result
+    assert world.names()[ENGINE] == (NEW if result == "done" else OLD)
+    assert "r/llama:latest" in [step.subject for step in settled.owed]
+    assert "put off until the registry answers" in settled.spelt()
+    (owing,) = ledger.promotions.owing()
+    assert {owing.steps[position].place for position in owing.owing} == {"registry"}
+    assert ledger.promotions.under_way() == ()
+    # Another one can be planned, and what was put off is made up for.
+    planned(ledger, (), "another")
+    for position in owing.owing:
+        ledger.promotions.make_up(owing.id, position, NOON)
+    assert ledger.promotions.owing() == ()
+    kept = ledger.promotions.find(left.id)
+    assert kept
+    assert kept.result == result
+
+
+def test_what_was_not_put_off_cannot_be_made_up_for(ledger: Ledger) -> None:
+    entry = planned(ledger, moves())
+    with pytest.raises(LedgerError, match="was not put off"):
+        ledger.promotions.make_up(entry.id, 0, NOON)
+
+
+def test_a_rollback_holds_what_each_place_adopted_and_never_what_it_goes_back_to(ledger: Ledger) -> None:
+    there = digest("there")
+    steps = (
+        Step("engine", "llama:previous", OLD, OLD),
+        Step("registry", "r/llama:latest", there, digest("manifest")),
+        Step("engine", "llama:latest", NEW, NEW),
+    )
+    entry = planned(ledger, steps, action="rollback", before=NEW)
+    ledger.images.record(ImageEntry(NEW, (digest("manifest"),)))
+    held = World.before(steps).course(ledger).carry_out(entry)
+    assert [hold.digest for hold in held] == [there]
+    assert not ledger.holds.on(NEW)
+
+
+def test_what_is_held_already_is_not_held_twice_and_not_told(ledger: Ledger) -> None:
+    ledger.holds.record(HoldEntry("0" * 32, OLD, "slow", "me", NOON))
+    entry = planned(ledger, moves("rollback"), action="rollback")
+    held = World.before(entry.steps).course(ledger).carry_out(entry)
+    assert OLD not in [hold.digest for hold in held]
+    assert len(ledger.holds.on(OLD)) == 1

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from builder.channels.adoption.render import Pinned
 from builder.channels.promotion.evidence import require_ours, require_served
 from builder.channels.promotion.target import Target, immutable_tag, is_build_of, target_of
 from builder.engine.images import Image
@@ -82,3 +83,9 @@ def test_tests_images_and_images_of_others_are_refused() -> None:
     assert "llama:b1-cpu-1." in caught.value.remedy
     with pytest.raises(NothingMoved, match="was not built by builder"):
         require_ours(Target(digest("image"), {}, "ubuntu:24.04"))
+
+
+def test_a_version_that_is_no_name_of_a_build_is_not_taken_for_one() -> None:
+    target = Target(digest("image"), {"org.opencontainers.image.version": "24.04 LTS"}, "x")
+    assert target.name == digest("image")[7:19]
+    assert Pinned(target.id, "0" * 32, datetime(2026, 8, 1, tzinfo=UTC), target.name).name == target.name

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.performance.archive import Archive, Entry, Side, history
+from builder.performance.archive import Archive, Entry, Side, history, work_of
 from builder.performance.soak.record import CheckRecord
 from builder.performance.soak.series import Series
 from builder.report.page import page
@@ -22,6 +22,9 @@ from tests.unit.report_soaks import series, soak
 _VOID = {"meta", "br"}
 _FEW = runs(3, figures={name: CHAT[name] for name in ("ttft/2k", "throughput/10")})
 _NASTY = "<script>alert(1)</script>\"'><img src=https://evil.example/x onerror=y>&amp;\x00\x1b"
+
+
+WORK = work_of(record(), subject("A"))
 
 
 class Reader(HTMLParser):
@@ -163,7 +166,7 @@ def test_pages_of_little_are_pages_too() -> None:
 
 def test_history_is_in_the_order_of_builds_with_adopted_ones_marked(tmp_path: Path) -> None:
     before = past(tmp_path)
-    (first, *_) = past_of(before, {"sha256:1"}, machine=GPU.name, profile="chat")
+    (first, *_) = past_of(before, {"sha256:1"}, machine=GPU.name, profile="chat", work=WORK)
     assert first.builds == ("b10871", "b10902", "b10991")
     assert {point.build for point in first.points if point.adopted} == {"b10871"}
     text = page(record(), history=before, adopted={"sha256:1"})
@@ -172,9 +175,9 @@ def test_history_is_in_the_order_of_builds_with_adopted_ones_marked(tmp_path: Pa
     assert "Adopted: b10871." in text
 
 
-@pytest.mark.parametrize("other", [{"machine": "RTX 4090"}, {"profile": "embedding"}])
+@pytest.mark.parametrize("other", [{"machine": "RTX 4090"}, {"profile": "embedding"}, {"work": "0" * 16}])
 def test_history_is_of_like_machines_and_the_same_profile(tmp_path: Path, other: Mapping[str, str]) -> None:
-    asked = {"machine": GPU.name, "profile": "chat"}
+    asked = {"machine": GPU.name, "profile": "chat", "work": WORK}
     assert past_of(past(tmp_path), (), **asked)
     assert not past_of(past(tmp_path), (), **{**asked, **other})
 

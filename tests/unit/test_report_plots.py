@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from builder.performance.soak.series import Asked, Ended, Sample, Series
 from builder.report.figures import Change
 from builder.report.lines import charts_of
 from builder.report.numbers import scale_of
+from builder.report.past import Past, PastPoint
 from builder.report.plots.axis import Axis
 from builder.report.plots.forest import loss_of, scale_of_losses, strip
+from builder.report.plots.history import extent, history_plot
 from builder.report.plots.parts import ticks_of
 from builder.report.plots.svg import element, markup
 from builder.report.plots.timeline import thinned
@@ -73,6 +76,22 @@ def test_a_change_that_is_not_known_is_drawn_as_none() -> None:
     drawn = str(markup(strip(loss, scale_of_losses([loss]), 1, "told")))
     assert "interval" not in drawn
     assert "limit" in drawn
+
+
+@pytest.mark.parametrize("length", [6, 14, 30])
+@pytest.mark.parametrize("number", [2, 3, 4, 7, 40])
+def test_names_below_a_history_do_not_meet(length: int, number: int) -> None:
+    builds = tuple(f"b{build:0{length - 1}}" for build in range(number))
+    points = tuple(
+        PastPoint(build, "2026-10-01", 1.0 + place / 10, adopted=False) for place, build in enumerate(builds)
+    )
+    drawn = history_plot(Past("ttft/2k", scale_of([1.0], "s"), builds, points))
+    names = [(one.text or "", one.get("x", ""), one.get("text-anchor")) for one in drawn.iter("text")]
+    below = [(name, float(x.rstrip("%")) / 100) for name, x, anchored in names if anchored]
+    reaches = [extent(name, place) for name, place in below]
+    assert below[-1][0] == builds[-1], "the newest is named"
+    assert all(before[1] < after[0] for before, after in pairwise(reaches))
+    assert length > 6 or below[0][0] == builds[0]
 
 
 def test_text_in_a_plot_is_text() -> None:

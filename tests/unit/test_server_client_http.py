@@ -7,15 +7,24 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from pathlib import Path
+from threading import Event, Thread
 from time import sleep
 
 import pytest
 
+from builder.engine.images import Image
+from builder.gates.serving.trial import Trial
+from builder.gates.smoke.live import Live
+from builder.gates.smoke.pace import Pace
+from builder.gates.smoke.users import users
+from builder.gates.verdict import Outcome
+from builder.profiles import profile
 from builder.server.address import Address
 from builder.server.answers import Deviation, TooLate
 from builder.server.client import Client
 from builder.server.load import Crowd, serve_crowd
+from builder.server.profile import ServedModel
 
 Answers = Callable[..., Client]
 TIMINGS = {"prompt_n": 3, "prompt_ms": 1.0, "predicted_n": 2, "predicted_ms": 2.0}
@@ -26,6 +35,7 @@ COMPLETION = {"content": " ab", "tokens_predicted": 2, "tokens_evaluated": 3, "t
 def answers() -> Iterator[Answers]:
     """A client of a server that gives one answer to everything."""
     servers: list[ThreadingHTTPServer] = []
+    ended = Event()
 
     def start(
         content: object = b"",
@@ -35,6 +45,7 @@ def answers() -> Iterator[Answers]:
         wait: bool = False,
         key: str = "",
         drop: float = 0.0,
+        again: bool = False,
     ) -> Client:
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
 
@@ -47,9 +58,12 @@ def answers() -> Iterator[Answers]:
                     return
                 known = not key or self.headers.get("Authorization") == f"Bearer {key}"
                 self.send_response(status if known else 401)
-                self.send_header("Content-Length", str(len(body) if length is None else length))
+                if not again:
+                    self.send_header("Content-Length", str(len(body) if length is None else length))
                 self.end_headers()
                 with suppress(OSError):
+                    while again and not ended.wait(0.01):
+                        self.wfile.write(body)
                     for piece in [body] if not drop else [body[at : at + 1] for at in range(len(body))]:
                         sleep(drop)
                         self.wfile.write(piece)
@@ -66,6 +80,7 @@ def answers() -> Iterator[Answers]:
         return Client(Address(f"http://127.0.0.1:{server.server_port}", key), timeout=1.0)
 
     yield start
+    ended.set()
     for server in servers:
         server.shutdown()
         server.server_close()
@@ -125,6 +140,32 @@ def test_an_answer_that_drips_in_is_late_as_a_whole(answers: Answers) -> None:
         client.slots()
 
 
+@pytest.mark.parametrize("piece", [b"data: {}\n\n", b": still here\n", b"x"])
+def test_a_stream_that_never_ends_is_late(answers: Answers, piece: bytes) -> None:
+    with answers(piece, again=True) as client, pytest.raises(TooLate, match=r"more than 1 s"):
+        client.stream_chat("Once", 2)
+
+
+def test_an_answer_that_never_ends_is_late_and_no_health(answers: Answers) -> None:
+    with answers(b" ", again=True) as client:
+        assert client.health(timeout=0.5) is None
+        with pytest.raises(TooLate, match=r"more than 1 s"):
+            client.slots()
+
+
+def test_an_answer_larger_than_any_is_given_up(answers: Answers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("builder.server.client._MOST", 1 << 20)
+    with answers(b" " * (3 << 20)) as client, pytest.raises(Deviation, match="answered with more than 1 MiB"):
+        client.slots()
+
+
+def test_lines_of_a_stream_come_whole_however_they_are_cut(answers: Answers) -> None:
+    choices = [{"delta": {"content": "\u00e9"}, "finish_reason": None}]
+    stream = f"data: {json.dumps({'choices': choices}, ensure_ascii=False)}\r\n\r\n" * 2 + "data: [DONE]"
+    with answers(stream.encode(), drop=0.001) as client:
+        assert client.stream_chat("Once", 2).text == "\u00e9\u00e9"
+
+
 def test_a_server_with_a_key_is_shown_it(answers: Answers) -> None:
     with answers(COMPLETION, key="hush") as client:
         assert client.complete("Once", 2).content == " ab"
@@ -171,3 +212,27 @@ def test_users_who_are_refused_are_deviations(answers: Answers) -> None:
     with answers({"error": {"message": "busy"}}, status=503) as client:
         served = serve_crowd(client.address, Crowd(users=3, limit=60, turns=1, embeddings=True))
     assert {one.sentence for one in served.deviations} == {"A user's request was answered with status 503: busy."}
+
+
+def test_users_who_want_vectors_hang_up_however_fast_the_server_is(answers: Answers) -> None:
+    data = [{"index": 0, "embedding": [1.0, 0.0]}]
+    with answers({"data": data}) as client:
+        crowd = Crowd(users=6, limit=60, turns=3, embeddings=True)
+        served = serve_crowd(client.address, crowd)
+    assert (served.answered, served.hung_up, served.deviations) == (12, 6, ())
+    assert crowd.to_hang_up == 6
+
+
+def test_where_nobody_could_hang_up_it_is_not_known_what_comes_of_that(answers: Answers) -> None:
+    choices = [{"delta": {"content": "x"}, "finish_reason": "stop"}]
+    with answers(f"data: {json.dumps({'choices': choices})}\n\n".encode()) as client:
+        finding = users(looked_at(client))
+    assert finding.check.outcome is Outcome.UNJUDGED
+    assert "Nobody could hang up" in finding.check.detail
+    assert finding.measurements["hung_up"] == 0
+
+
+def looked_at(client: Client) -> Live:
+    image = Image("sha256:1", (), (), 1, {}, (), "", "amd64")
+    trial = Trial(image, profile("chat", users=3), ServedModel(Path("none"), None), ())
+    return Live(trial, None, client, Path("none"), Pace(0.005))  # type: ignore[arg-type]

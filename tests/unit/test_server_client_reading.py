@@ -8,8 +8,9 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from builder.server.answers import Chat, Deviation, Slot, parse_metrics, refused
+from builder.server.answers import SLOTS, Chat, Deviation, Slot, parse_metrics, refused
 from builder.server.streams import read_stream
 
 METRICS = b"""# HELP llamacpp:prompt_tokens_total Number of prompt tokens processed.
@@ -31,6 +32,13 @@ TIMINGS = {"prompt_n": 1, "prompt_ms": 2.0, "predicted_n": 4, "predicted_ms": 4.
 
 def test_counters_are_read() -> None:
     assert parse_metrics(METRICS) == {"prompt_tokens_total": 43.0, "prompt_seconds_total": 0.5}
+
+
+def test_a_counter_that_is_no_number_is_not_read() -> None:
+    odd = b"llamacpp:a nan\nllamacpp:b +Inf\nllamacpp:c 1\n"
+    assert parse_metrics(odd) == {"c": 1.0}
+    with pytest.raises(Deviation, match="names no counter"):
+        parse_metrics(b"llamacpp:a NaN\n")
 
 
 def test_a_page_without_counters_is_a_deviation() -> None:
@@ -108,6 +116,18 @@ def test_any_stream_is_read_or_refused(lines: list[str]) -> None:
 )
 def test_slots_are_idle_or_busy_in_every_era(said: dict[str, int | bool], idle: bool) -> None:
     assert Slot.model_validate(said).idle is idle
+
+
+def test_a_slot_that_does_not_say_whether_it_is_busy_is_not_taken_for_idle() -> None:
+    with pytest.raises(ValidationError, match="neither is_processing nor state"):
+        SLOTS.validate_json('[{"id": 0, "is_processing": false}, {"id": 1}]')
+
+
+def test_what_is_nested_without_end_is_a_deviation_and_no_crash() -> None:
+    deep = "[" * 100_000
+    assert refused("/slots", 500, deep).sentence == "/slots was answered with status 500."
+    with pytest.raises(Deviation, match="no JSON"):
+        read_stream(iter([f"data: {deep}"]))
 
 
 def test_a_refusal_gives_the_servers_reason() -> None:

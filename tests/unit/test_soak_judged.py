@@ -15,7 +15,9 @@ from builder.gates.soak.limits import Limits
 from builder.gates.soak.process import health, out_of_memory, processor, same_process
 from builder.gates.soak.requests import cache_hits, errors, queue, slots_full
 from builder.gates.soak.steadiness import Lasting, first_token, gpu_memory, memory
+from builder.gates.soak.surroundings import delays, doubts_on_trends, doubts_on_waits, unseen
 from builder.gates.verdict import Outcome
+from builder.performance.conditions import NEIGHBOURS_UNSEEN, slowdown_unseen
 from builder.performance.soak.container import Process
 from builder.performance.soak.run import Soaked
 from builder.performance.soak.series import Asked, Ended, Sample, Series
@@ -71,6 +73,17 @@ def test_latency_that_doubles_fails() -> None:
     assert outcome(finding) is Outcome.FAIL
     assert finding
     assert finding.measurements["drift_low"] > 0.3  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("rise", [0.15, 0.5, 2.0])
+def test_the_change_is_that_of_the_end_against_the_beginning(rise: float) -> None:
+    """Not against the middle, which a growing latency has raised already."""
+    grown = requests(1800, rise=rise, scatter=0.02)
+    finding = first_token(Series(requests=grown), HALF_AN_HOUR, vectors=False)
+    assert finding
+    warm = 180 / 1800
+    expected = (1 + rise) / (1 + warm * rise) - 1
+    assert finding.measurements["drift"] == pytest.approx(expected, rel=0.15)
 
 
 def test_latency_that_rises_while_something_disturbs_the_machine_is_not_the_images_fault() -> None:
@@ -279,6 +292,33 @@ def test_a_cache_that_does_not_help_fails_and_one_that_nobody_tells_of_is_open()
 
 def soaked(*processes: Process, series: Series | None = None, cores: int | None = 2) -> Soaked:
     return Soaked(series or held(10, process=4711, health_seconds=0.01), True, processes, None, cores)
+
+
+def sent(number: int, late: float, often: int = 1) -> Soaked:
+    """Requests of which this program sent some later than they were due."""
+    asked = tuple(replace(one, late=late if place < often else 0.001) for place, one in enumerate(requests(2 * number)))
+    return soaked(HERE, series=Series(requests=asked))
+
+
+def test_a_stall_of_this_program_is_told_and_no_fault_of_the_server() -> None:
+    stalled = sent(400, 3.0, often=4)
+    said_so = "This program was held up and sent 4 requests of 400 late, by up to 3.0 s: run it where cores are free."
+    assert list(delays(stalled)) == [said_so]
+    assert doubts_on_waits(stalled) == said_so
+    assert doubts_on_trends(stalled) == "", "a few of them move no median"
+    assert doubts_on_trends(sent(400, 3.0, often=40)) != ""
+    assert list(delays(sent(400, 0.05))) == []
+    crowd = Series(requests=tuple(replace(one, sent=0.0, ended=9.0) for one in requests(20)))
+    assert outcome(queue(crowd, 4, LIMITS)) is Outcome.FAIL
+    assert outcome(queue(crowd, 4, LIMITS, said_so)) is Outcome.UNJUDGED
+
+
+def test_what_could_not_be_looked_for_is_said() -> None:
+    blind = replace(soaked(HERE), gpu_absence="The driver's library cannot be used.")
+    assert list(unseen(blind, on_gpu=True)) == [slowdown_unseen("The driver's library cannot be used.")]
+    assert list(unseen(blind, on_gpu=False)) == [NEIGHBOURS_UNSEEN]
+    seen = replace(blind, series=held(10, gpu_slowed=0.0))
+    assert list(unseen(seen, on_gpu=True)) == []
 
 
 def test_one_process_all_along_passes() -> None:

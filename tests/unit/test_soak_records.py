@@ -9,7 +9,7 @@ import pytest
 
 from builder.cli.app import main
 from builder.errors import ExitCode
-from builder.performance.soak.archive import entries, shelf_of
+from builder.performance.soak.archive import entries, store_of
 from builder.performance.soak.record import CheckRecord, SoakRecord, write_soak
 from tests.unit.report_records import STARTED
 from tests.unit.report_soaks import series, soak
@@ -26,7 +26,7 @@ def soaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def kept(folder: Path, days: int = 0, **other: Any) -> tuple[Path, SoakRecord]:
     record = soak(series(120), started=STARTED + timedelta(days=days), **other)
-    file = shelf_of(folder).place(record.started, (record.subject.build, record.subject.profile))
+    file = store_of(folder).place(record.started, (record.subject.build, record.subject.profile))
     write_soak(record, file)
     return file, record
 

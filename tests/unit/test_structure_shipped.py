@@ -163,7 +163,7 @@ def configured(**config: object) -> Mapping[str, Check]:
     ("config", "words"),
     [
         ({"Volumes": {FOLDER: {}}}, f"volume {FOLDER}"),
-        ({"OnBuild": ["USER root"]}, "ONBUILD USER root"),
+        ({"OnBuild": ["USER root"]}, "ONBUILD USER."),
         ({"ExposedPorts": {"8080/tcp": {}, "22/tcp": {}}}, "port 22/tcp"),
         ({"ExposedPorts": None}, "exposes no port"),
     ],

@@ -46,3 +46,27 @@ def test_a_slow_end_of_all_is_no_error_and_is_tried_again(slow: Throwaway, calls
     with pytest.raises(RunEnded), held:
         slow.end_all()
     assert calls.read_text().split() == ["run", "rm", "rm"]
+
+
+_SHOWS_ITSELF = """#!/bin/sh
+tr '\\0' ' ' < /proc/$$/cmdline > "{words}"
+echo "$HF_TOKEN/$PLAIN"
+"""
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_what_secret_variables_hold_is_not_among_the_words_that_everybody_sees(tmp_path: Path, detached: bool) -> None:
+    client, words = tmp_path / "client", tmp_path / "words"
+    client.write_text(_SHOWS_ITSELF.format(words=words))
+    client.chmod(0o755)
+    engine = Throwaway(Runner(grace=0.1), [str(client)], clean_up=0.3)
+    options = ("--env", "HF_TOKEN=hush=4711", "--env", "PLAIN=1", "--label", "A_KEY=seen")
+    if detached:
+        with engine.hold("image", ["HF_TOKEN=word"], options=options, timeout=60, run_id="r") as (_, done):
+            seen = words.read_text()
+    else:
+        done = engine.run("image", ["HF_TOKEN=word"], options=options, timeout=60, run_id="r")
+        seen = words.read_text()
+    assert done.stdout == "hush=4711/\n"
+    assert "hush" not in seen
+    assert "--env HF_TOKEN --env PLAIN=1 --label A_KEY=seen -- image HF_TOKEN=word" in seen
