@@ -70,7 +70,11 @@ def test_the_example_names_variables_that_there_are(tmp_path: Path) -> None:
     assert len(given) >= 3
     environment = {**os.environ, **given, "HOME": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-m", "builder", "config"], capture_output=True, text=True, check=False, env=environment
+        [sys.executable, "-m", "builder", "config", "--json"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
-    assert all(name in done.stdout for name in given if name.startswith("BUILDER_"))
+    assert all(name in done.stdout for name in given if name.startswith("BUILDER_")), done.stdout

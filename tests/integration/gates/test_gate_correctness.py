@@ -92,8 +92,8 @@ def test_a_backend_that_computes_something_else_is_caught(
 ) -> None:
     with broken(**how) as image:
         verdict = judge(image, scene_for(engine, runner, tmp_path))
-    assert verdict.outcome is Outcome.FAIL
-    assert failures(verdict)[0] == "reference"
+    assert verdict.outcome is Outcome.FAIL, verdict.reasons
+    assert failures(verdict)[0] == "reference", verdict.reasons
     assert re.search(rf"Started with f16 caches, after a prompt of .*{told}", verdict.reasons[0]), verdict.reasons[0]
     (check,) = [check for check in verdict.checks if check.name == "reference"]
     assert how.keys() == {"RUBBISH"} or re.match(r"token \d+: '.+' has -\d+\.\d+, expected -\d", check.excerpt[0])
@@ -104,7 +104,7 @@ def test_what_is_wrong_with_several_users_only_is_caught(
 ) -> None:
     with broken(SCALE_MANY=10) as image:
         verdict = judge(image, scene_for(engine, runner, tmp_path))
-    assert failures(verdict)[0] == "reference"
+    assert failures(verdict)[0] == "reference", verdict.reasons
     assert "asked together with others: " in verdict.reasons[0]
     assert "Whatever was asked alone is right." in verdict.reasons[0]
 
@@ -190,7 +190,7 @@ def test_a_cuda_image_that_computes_on_the_cpu_fails_though_its_answers_are_righ
     with variation(engine, cpu_image, "LABEL local.builder.variant=cuda", root=False) as image:
         verdict = judge(image, scene_for(engine, runner, tmp_path), gpu_options=("--env", "A_GPU=given"))
         unjudged = judge(image, scene_for(engine, runner, tmp_path))
-    assert verdict.outcome is Outcome.FAIL
+    assert verdict.outcome is Outcome.FAIL, verdict.reasons
     assert failures(verdict)[:2] == ["graphs", "cpu"]
     assert details(verdict)["reference"].startswith("It computes what numpy does")
     assert "No CUDA graph was used" in details(verdict)["graphs"]
@@ -212,7 +212,7 @@ def test_a_server_that_does_not_start_is_told_once(
 ) -> None:
     scene = scene_for(engine, runner, tmp_path, {"chat": {"extra-arguments": ["--no-such-word"]}})
     verdict = judge(image, scene)
-    assert verdict.outcome is Outcome.FAIL
+    assert verdict.outcome is Outcome.FAIL, verdict.reasons
     assert failures(verdict) == ["start"]
     assert "Started as the profile says: The server gave up with an error of its own" in verdict.reasons[0]
 
