@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 
 help:
 	@echo "make quickstart   from a fresh machine to a llama.cpp image"
-	@echo "make test         environment, engine, linters, all tests"
+	@echo "make test         environment, engine, linters, all tests; what fails is tried once more, and said so"
 	@echo "make eras         profiles and models on servers of five eras, which compiles for long"
 	@echo "make chain        two builds adopted, two refused, one rolled back; a quarter of an hour, alone"
 	@echo "make unit         the tests that need no engine"
@@ -21,7 +21,7 @@ quickstart: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/builder setup
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 2 --dist loadfile --reruns 1 --rerun-show-tracebacks -raR
 
 eras: $(VENV)/.installed-dev
 	$(BIN)/builder setup

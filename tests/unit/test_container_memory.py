@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic, sleep
 
@@ -89,19 +90,23 @@ def test_a_look_that_fails_does_not_end_the_watch(tmp_path: Path) -> None:
 
     def engine(listener: socket.socket) -> None:
         while not said.is_set():
-            with listener.accept()[0] as asked:
+            with listener.accept()[0] as asked, suppress(OSError):
                 asked.recv(1 << 16)
                 asked.sendall(answers.pop(0) if len(answers) > 1 else good)
 
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
         listener.listen()
-        threading.Thread(target=engine, args=(listener,), daemon=True).start()
+        thread = threading.Thread(target=engine, args=(listener,))
+        thread.start()
         with watch_memory(f"unix://{tmp_path}/s", "any") as watched:
             until = monotonic() + 60
             while watched.peak is None and monotonic() < until:
                 sleep(0.01)
         said.set()
+        with socket.socket(socket.AF_UNIX) as last:
+            last.connect(str(tmp_path / "s"))
+        thread.join()
     assert watched.peak == ContainerMemory(185 * MIB, 512 * MIB)
     assert watched.blind > 0
 

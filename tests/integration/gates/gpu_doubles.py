@@ -54,7 +54,7 @@ static void uuid_of(gpu *one, char *uuid) {
 /* Whether a process has this GPU in its environment, as its container got it from the engine. */
 static int uses(gpu *one, const char *pid) {
     char path[300], uuid[64], wanted[128];
-    static char text[1 << 16];
+    char text[1 << 16];
     uuid_of(one, uuid);
     snprintf(wanted, sizeof wanted, "GPU_DOUBLE=%s", uuid);
     snprintf(path, sizeof path, "/proc/%s/comm", pid);
