@@ -21,7 +21,7 @@ quickstart: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev lint
 	$(BIN)/builder setup
-	$(BIN)/pytest -n 2 --dist loadfile --reruns 1 --rerun-show-tracebacks -raR
+	$(BIN)/pytest -n 2 --dist loadfile --hypothesis-profile ci --reruns 1 --rerun-show-tracebacks -raR
 
 eras: $(VENV)/.installed-dev
 	$(BIN)/builder setup

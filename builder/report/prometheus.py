@@ -36,6 +36,11 @@ _UNITS: Mapping[str, tuple[str, float]] = {
 }
 """Base units by ours, and what a value is multiplied by."""
 _FOREIGN = re.compile(r"[^a-z0-9]+")
+_OURS = re.compile(
+    rf"{_BENCH}(_(runs|outcome|whole|subject|(change(_low|_high)?|allowed)_ratio|(started|ended)_timestamp_seconds))?"
+    r"|.*_(total|info|created)"
+)
+"""Names of families that are no figure's, and endings that have a meaning in the format."""
 _WHO = ("subject", "profile", "image", "build", "gpu")
 _COUNTED = ("requests", "errors")
 _SAID = ("pass", "fail", "could not judge")
@@ -91,8 +96,10 @@ def _values(figure: Figure, who: Mapping[str, Mapping[str, str]]) -> Iterator[_S
     kind = figure.metric.name.partition("/")[0]
     unit, factor = _UNITS.get(figure.metric.unit, (_plain(figure.metric.unit), 1.0))
     told = f"{TOLD.get(kind, kind)}, median over runs.".capitalize()
+    family = _family(_BENCH, kind, unit)
+    family = f"{family}_figure" if _OURS.fullmatch(family) else family
     for name, value in figure.values.items():
-        yield _Sample(_family(_BENCH, kind, unit), told, {**who[name], **_which(figure)}, value * factor)
+        yield _Sample(family, told, {**who[name], **_which(figure)}, value * factor)
 
 
 def _changes(figure: Figure, who: Mapping[str, Mapping[str, str]]) -> Iterator[_Sample]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families as parse
@@ -78,6 +78,10 @@ def test_a_soak_is_there_too() -> None:
 
 
 @settings(max_examples=40)
+@example("", "RUNS", "", Family.LATENCY)
+@example("outcome", "", "", Family.LATENCY)
+@example("cups", "total", "", Family.LATENCY)
+@example("", "", "", Family.LATENCY)
 @given(st.text(max_size=12), st.text(max_size=6), st.text(max_size=20), st.sampled_from(Family))
 def test_whatever_a_figure_is_called_the_file_can_be_read(name: str, unit: str, build: str, family: Family) -> None:
     runs_of_it = [Run(who, 1, place, {name: (2.0,)}) for place, who in enumerate("AB")]
